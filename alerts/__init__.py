@@ -1,0 +1,1 @@
+"""Events -> alerts. Pure, but for service.py."""

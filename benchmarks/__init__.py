@@ -1,0 +1,1 @@
+"""Accuracy, speed and latency, measured and kept."""

@@ -1,0 +1,1 @@
+"""The pages and the websockets that feed them."""

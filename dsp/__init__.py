@@ -1,0 +1,1 @@
+"""SampleChunk -> beats, quality and rhythm episodes. Pure, but for service.py."""

@@ -1,0 +1,1 @@
+"""Device bytes -> SampleChunk -> topic ecg.chunks."""

@@ -1,0 +1,1 @@
+"""One file per device protocol, sans-I/O: bytes in, events out, bytes to send."""

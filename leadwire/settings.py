@@ -1,0 +1,206 @@
+"""SETTINGS: one table in code (name, default, allowed range, one line of help), read once by the CLI.
+
+A value comes from, in rising order: the default here, a TOML file (``leadwire.toml`` or
+``LEADWIRE_CONFIG``), the environment (``LEADWIRE_GATEWAY_PORT``, ``LEADWIRE_LIMITS_ASYSTOLE_S`` ...).
+An unknown name or an impossible value stops the start and says where it stands and what is allowed.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, get_args, get_type_hints
+
+import msgspec
+from msgspec import Meta, Struct
+
+from leadwire.errors import SettingError
+
+
+def _help(text: str, **limits: Any) -> Meta:
+    return Meta(description=text, **limits)
+
+
+class Limits(Struct, frozen=True, forbid_unknown_fields=True):
+    """Limits of the rhythm conditions; defaults are profile "monitor-adult"."""
+
+    asystole_s: Annotated[float, _help("asystole: no QRS for so many seconds", ge=3, le=10)] = 4.0
+    pause_s: Annotated[float, _help("pause: R to R longer than this, in s", ge=1.5, le=5)] = 3.0
+    tachycardia: Annotated[float, _help("tachycardia above this rate, 1/min", ge=60, le=250)] = 120.0
+    bradycardia: Annotated[float, _help("bradycardia below this rate, 1/min", ge=20, le=100)] = 50.0
+    extreme_tachycardia: Annotated[
+        float, _help("extreme tachycardia above this rate, 1/min", ge=100, le=300)
+    ] = 140.0
+    extreme_bradycardia: Annotated[
+        float, _help("extreme bradycardia below this rate, 1/min", ge=15, le=60)
+    ] = 40.0
+
+
+class Settings(Struct, frozen=True, forbid_unknown_fields=True):
+    """Every setting of every role."""
+
+    bus: Annotated[str, _help("local:PATH or kafka://HOST:PORT")] = "local:leadwire-data/bus.sqlite"
+    archive: Annotated[str, _help("sqlite:///PATH or postgresql://USER:PASSWORD@HOST:PORT/NAME")] = (
+        "sqlite:///leadwire-data/archive.sqlite"
+    )
+    gateway_host: Annotated[str, _help("address the gateway listens on")] = "127.0.0.1"
+    gateway_port: Annotated[int, _help("port of the gateway; 0: any free one", ge=0, le=65535)] = 8071
+    gateway_tokens: Annotated[str, _help("file with one 'device token' pair a line; empty: any token")] = ""
+    dashboard_host: Annotated[str, _help("address the dashboard listens on")] = "127.0.0.1"
+    dashboard_port: Annotated[int, _help("port of the dashboard; 0: any free one", ge=0, le=65535)] = 8070
+    snapshot_s: Annotated[float, _help("seconds between snapshots of the detectors", ge=0.1, le=60)] = 5.0
+    reorder_s: Annotated[
+        float, _help("seconds that the gateway waits for data that overtook", ge=0, le=30)
+    ] = 2.0
+    limits: Limits = Limits()
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table: dotted name, value, where it came from, allowed range, help."""
+
+    name: str
+    value: object
+    source: str
+    allowed: str
+    help: str
+
+
+def _fields(kind: type[Struct], prefix: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, hint in get_type_hints(kind, include_extras=True).items():
+        if isinstance(hint, type) and issubclass(hint, Struct):
+            found |= _fields(hint, f"{prefix}{name}.")
+        else:
+            found[prefix + name] = hint
+    return found
+
+
+_FIELDS = _fields(Settings)
+
+
+def _allowed(name: str) -> str:
+    kind, meta = get_args(_FIELDS[name])
+    if meta.ge is None:
+        return {"str": "text"}.get(kind.__name__, kind.__name__)
+    return f"{'a whole number' if kind is int else 'a number'}, {meta.ge:g} to {meta.le:g}"
+
+
+def _env_name(name: str) -> str:
+    return "LEADWIRE_" + name.replace(".", "_").upper()
+
+
+# Read by the tests, the demo and this file themselves; not settings of a role.
+_NOT_SETTINGS = frozenset({"LEADWIRE_CONFIG", "LEADWIRE_DATA"})
+
+
+def load(env: Mapping[str, str] | None = None, file: Path | None = None) -> tuple[Settings, list[Row]]:
+    """Read the settings.
+
+    Parameters
+    ----------
+    env
+        The environment; `os.environ` by default. ``LEADWIRE_TEST_*`` belongs to the tests.
+    file
+        The TOML file; by default ``LEADWIRE_CONFIG`` or, if it exists, ``leadwire.toml`` here.
+
+    Returns
+    -------
+    settings, rows
+        The values, and one `Row` a setting that tells where each came from.
+
+    Raises
+    ------
+    SettingError
+        An unknown name or an impossible value, with its place and what is allowed.
+    """
+    env = os.environ if env is None else env
+    if file is None and "LEADWIRE_CONFIG" in env:
+        file = Path(env["LEADWIRE_CONFIG"])
+    elif file is None and Path("leadwire.toml").exists():
+        file = Path("leadwire.toml")
+
+    values: dict[str, object] = {}
+    sources: dict[str, str] = {}
+    if file is not None:
+        for name, value, where in _from_file(file):
+            values[name] = _check(name, value, where)
+            sources[name] = where
+    by_env_name = {_env_name(name): name for name in _FIELDS}
+    for key, text in env.items():
+        if not key.startswith("LEADWIRE_") or key in _NOT_SETTINGS or key.startswith("LEADWIRE_TEST_"):
+            continue
+        if key not in by_env_name:
+            raise SettingError(f"{key} in the environment is no setting; `leadwire settings` lists them")
+        name = by_env_name[key]
+        values[name] = _check(name, text, key, strict=False)
+        sources[name] = key
+
+    nested: dict[str, Any] = {}
+    for name, value in values.items():
+        target = nested
+        *path, last = name.split(".")
+        for part in path:
+            target = target.setdefault(part, {})
+        target[last] = value
+    settings = msgspec.convert(nested, Settings)
+    rows = []
+    for name in _FIELDS:
+        value = settings
+        for part in name.split("."):
+            value = getattr(value, part)
+        rows.append(
+            Row(
+                name,
+                value,
+                sources.get(name, "default"),
+                _allowed(name),
+                get_args(_FIELDS[name])[1].description,
+            )
+        )
+    return settings, rows
+
+
+def _from_file(file: Path) -> list[tuple[str, object, str]]:
+    try:
+        text = file.read_text(encoding="utf-8")
+        tree = tomllib.loads(text)
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as why:
+        raise SettingError(f"{file}: {why}") from None
+    found: list[tuple[str, object, str]] = []
+
+    def walk(node: dict[str, Any], prefix: str) -> None:
+        for key, value in node.items():
+            name = prefix + key
+            where = f"{file}, line {_line_of(text, prefix, key)}"
+            if isinstance(value, dict) and any(f.startswith(name + ".") for f in _FIELDS):
+                walk(value, name + ".")
+            elif name not in _FIELDS:
+                raise SettingError(f"{where}: {name!r} is no setting; `leadwire settings` lists them")
+            else:
+                found.append((name, value, where))
+
+    walk(tree, "")
+    return found
+
+
+def _line_of(text: str, prefix: str, key: str) -> int:
+    section = ""
+    for number, line in enumerate(text.splitlines(), 1):
+        stripped = line.strip()
+        if stripped.startswith("["):
+            section = stripped.strip("[] ") + "."
+            if section == f"{prefix}{key}.":
+                return number
+        elif section + stripped.split("=")[0].strip().strip('"') == prefix + key:
+            return number
+    return 1
+
+
+def _check(name: str, value: object, where: str, strict: bool = True) -> object:
+    try:
+        checked: object = msgspec.convert(value, _FIELDS[name], strict=strict)
+    except msgspec.ValidationError:
+        raise SettingError(f"{where}: {name} = {value!r} came; {_allowed(name)} was expected") from None
+    return checked

@@ -1,0 +1,1 @@
+"""Recorded and synthetic patients that speak the real device protocol."""

@@ -1,0 +1,1 @@
+"""The archive: waveforms, beats, events and alerts in SQLite or PostgreSQL."""
