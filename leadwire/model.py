@@ -39,7 +39,7 @@ class _Message(Struct, frozen=True, kw_only=True, tag_field="type"):
     v: int = SCHEMA_VERSION
 
 
-class StreamInfo(_Message, frozen=True, tag="stream"):
+class StreamInfo(_Message, frozen=True, kw_only=True, tag="stream"):
     """Who and what a stream is; last one per stream kept on `ecg.streams`.
 
     `stream` is one recording session of one device; its samples are numbered from 0. `clinic` and
@@ -74,7 +74,7 @@ def check_signals(fs: float, sig_name: tuple[str, ...], units: tuple[str, ...]) 
         raise ValueError(f"{len(units)} units came for {len(sig_name)} signals; one each was expected")
 
 
-class SampleChunk(_Message, frozen=True, tag="chunk"):
+class SampleChunk(_Message, frozen=True, kw_only=True, tag="chunk"):
     """A stretch of samples of one stream, self-contained.
 
     Attributes
@@ -185,7 +185,7 @@ class SampleChunk(_Message, frozen=True, tag="chunk"):
         )
 
 
-class Beat(_Message, frozen=True, tag="beat"):
+class Beat(_Message, frozen=True, kw_only=True, tag="beat"):
     """One QRS complex.
 
     `sample` is the fiducial point (R peak), `detected` the last sample the decision needed,
@@ -203,7 +203,7 @@ class Beat(_Message, frozen=True, tag="beat"):
     leads: tuple[str, ...] = ()
 
 
-class HeartRate(_Message, frozen=True, tag="heart_rate"):
+class HeartRate(_Message, frozen=True, kw_only=True, tag="heart_rate"):
     """Heart rate in 1/min as of `sample`; None: it cannot be told (no beats, no usable lead)."""
 
     stream: str
@@ -214,7 +214,7 @@ class HeartRate(_Message, frozen=True, tag="heart_rate"):
 QualityFlag = Literal["lead_off", "flat", "saturated", "noisy", "mains", "wander", "missing"]
 
 
-class SignalQuality(_Message, frozen=True, tag="quality"):
+class SignalQuality(_Message, frozen=True, kw_only=True, tag="quality"):
     """Signal quality of the second that ends before `sample`.
 
     `flags` has one tuple per signal in `sig_name` order; an empty tuple means nothing is wrong.
@@ -246,7 +246,7 @@ class Evidence(Struct, frozen=True, kw_only=True):
     detail: str = ""
 
 
-class RhythmEpisode(_Message, frozen=True, tag="episode"):
+class RhythmEpisode(_Message, frozen=True, kw_only=True, tag="episode"):
     """A condition a detector sees: it begins once, and ends once.
 
     `kind` is a word of the catalogue (asystole, pause, extreme_tachycardia, lead_off ...). `onset`
@@ -264,7 +264,7 @@ class RhythmEpisode(_Message, frozen=True, tag="episode"):
     withheld: str = ""
 
 
-class LinkEvent(_Message, frozen=True, tag="link"):
+class LinkEvent(_Message, frozen=True, kw_only=True, tag="link"):
     """What the gateway noticed about a stream: connected, disconnected, gap, overlap, clock_jump,
     duplicate or late data.
 
@@ -279,7 +279,7 @@ class LinkEvent(_Message, frozen=True, tag="link"):
     detail: str = ""
 
 
-class DeviceStatus(_Message, frozen=True, tag="device_status"):
+class DeviceStatus(_Message, frozen=True, kw_only=True, tag="device_status"):
     """What a device says of itself: electrodes off, battery in percent (None: on mains)."""
 
     stream: str
@@ -292,7 +292,7 @@ class DeviceStatus(_Message, frozen=True, tag="device_status"):
 Priority = Literal["high", "medium", "low"]
 
 
-class Alert(_Message, frozen=True, tag="alert"):
+class Alert(_Message, frozen=True, kw_only=True, tag="alert"):
     """One transition of an alert; the last one per `id` is its present state.
 
     `id` is derived from stream, onset sample and kind. `version` counts the transitions from 1.
@@ -313,7 +313,7 @@ class Alert(_Message, frozen=True, tag="alert"):
     evidence: Evidence
 
 
-class State(_Message, frozen=True, tag="state"):
+class State(_Message, frozen=True, kw_only=True, tag="state"):
     """A stage's snapshot for one stream on the compacted topic `ecg.state`.
 
     `next_sample` is the first sample the snapshot has not seen; `snapshot` is opaque to all but
@@ -326,7 +326,7 @@ class State(_Message, frozen=True, tag="state"):
     snapshot: bytes
 
 
-class Quarantined(_Message, frozen=True, tag="quarantined"):
+class Quarantined(_Message, frozen=True, kw_only=True, tag="quarantined"):
     """Refused input, kept whole (up to the topic's limit), with the reason."""
 
     source: str

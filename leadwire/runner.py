@@ -132,6 +132,8 @@ class Runner:
             if consumer is not None and not failed:
                 commit()
             owned -= partitions
+            for partition in partitions:
+                done.pop(partition, None)
             self._stage.revoked(partitions)
 
         def publish(messages: Iterable[Outgoing]) -> None:

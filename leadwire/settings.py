@@ -83,7 +83,7 @@ _FIELDS = _fields(Settings)
 def _allowed(name: str) -> str:
     kind, meta = get_args(_FIELDS[name])
     if meta.ge is None:
-        return {"str": "text"}.get(kind.__name__, kind.__name__)
+        return "text" if kind is str else str(kind.__name__)
     return f"{'a whole number' if kind is int else 'a number'}, {meta.ge:g} to {meta.le:g}"
 
 
