@@ -43,7 +43,8 @@ class StreamInfo(_Message, frozen=True, kw_only=True, tag="stream"):
     """Who and what a stream is; last one per stream kept on `ecg.streams`.
 
     `stream` is one recording session of one device; its samples are numbered from 0. `clinic` and
-    `bed` say where; `patient` is a label that the clinic chose, never a name by force.
+    `bed` say where; `patient` is a label that the clinic chose, never a name by force. `ended` is set
+    once the device has said that the recording is over: only then is its silence no alarm.
     """
 
     stream: str
@@ -55,6 +56,7 @@ class StreamInfo(_Message, frozen=True, kw_only=True, tag="stream"):
     sig_name: tuple[str, ...]
     units: tuple[str, ...]
     started: float
+    ended: float | None = None
     firmware: str = ""
 
     def __post_init__(self) -> None:
@@ -265,14 +267,16 @@ class RhythmEpisode(_Message, frozen=True, kw_only=True, tag="episode"):
 
 
 class LinkEvent(_Message, frozen=True, kw_only=True, tag="link"):
-    """What the gateway noticed about a stream: connected, disconnected, gap, overlap, clock_jump,
-    duplicate or late data.
+    """What the gateway noticed about a stream.
+
+    connected, disconnected (without a word), ended (the device said goodbye: no more samples),
+    gap, overlap (a sample number came twice with different content), clock_jump, late data.
 
     `sample` is where in the stream, `n_samples` how many are concerned, `time` when it was noticed.
     """
 
     stream: str
-    kind: Literal["connected", "disconnected", "gap", "overlap", "clock_jump", "late"]
+    kind: Literal["connected", "disconnected", "ended", "gap", "overlap", "clock_jump", "late"]
     sample: int
     n_samples: int = 0
     time: float
