@@ -1,1 +1,1 @@
-"""Events -> alerts. Pure, but for service.py."""
+"""Events -> alerts -> topic ecg.alerts. Pure, but for service.py."""
