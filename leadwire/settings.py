@@ -1,7 +1,8 @@
 """SETTINGS: one table in code (name, default, allowed range, one line of help), read once by the CLI.
 
 A value comes from, in rising order: the default here, a TOML file (``leadwire.toml`` or
-``LEADWIRE_CONFIG``), the environment (``LEADWIRE_GATEWAY_PORT``, ``LEADWIRE_LIMITS_ASYSTOLE_S`` ...).
+``LEADWIRE_CONFIG``), the environment (``LEADWIRE_GATEWAY_PORT``, ``LEADWIRE_LIMITS_ASYSTOLE_S`` ...),
+an option of the command (``--gateway-port``).
 An unknown name or an impossible value stops the start and says where it stands and what is allowed.
 """
 
@@ -91,11 +92,20 @@ def _env_name(name: str) -> str:
     return "LEADWIRE_" + name.replace(".", "_").upper()
 
 
+def option_name(name: str) -> str:
+    """The command-line option of the setting `name`."""
+    return "--" + name.replace(".", "-").replace("_", "-")
+
+
 # Read by the tests, the demo and this file themselves; not settings of a role.
 _NOT_SETTINGS = frozenset({"LEADWIRE_CONFIG", "LEADWIRE_DATA"})
 
 
-def load(env: Mapping[str, str] | None = None, file: Path | None = None) -> tuple[Settings, list[Row]]:
+def load(
+    env: Mapping[str, str] | None = None,
+    file: Path | None = None,
+    options: Mapping[str, str] | None = None,
+) -> tuple[Settings, list[Row]]:
     """Read the settings.
 
     Parameters
@@ -104,6 +114,8 @@ def load(env: Mapping[str, str] | None = None, file: Path | None = None) -> tupl
         The environment; `os.environ` by default. ``LEADWIRE_TEST_*`` belongs to the tests.
     file
         The TOML file; by default ``LEADWIRE_CONFIG`` or, if it exists, ``leadwire.toml`` here.
+    options
+        Dotted name -> text, from the command line.
 
     Returns
     -------
@@ -136,6 +148,9 @@ def load(env: Mapping[str, str] | None = None, file: Path | None = None) -> tupl
         name = by_env_name[key]
         values[name] = _check(name, text, key, strict=False)
         sources[name] = key
+    for name, text in (options or {}).items():
+        sources[name] = option_name(name)
+        values[name] = _check(name, text, sources[name], strict=False)
 
     nested: dict[str, Any] = {}
     for name, value in values.items():
