@@ -7,6 +7,7 @@ An unknown name or an impossible value stops the start and says where it stands 
 """
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -175,6 +176,16 @@ def load(
             )
         )
     return settings, rows
+
+
+def without_password(url: str) -> str:
+    """`url` with its password, if it has one, as ``***``: fit for a screen or a log."""
+    return re.sub(r"(://[^:/@]*:)[^@]*@", r"\1***@", url)
+
+
+def table() -> list[Row]:
+    """Every setting with its default."""
+    return load(env={}, file=Path(os.devnull))[1]
 
 
 def _from_file(file: Path) -> list[tuple[str, object, str]]:
