@@ -3,36 +3,43 @@
 Words and units: `sample` is a sample number of the stream counted from 0; `fs` in Hz; amplitudes
 in mV; `rr` in s; heart rate in 1/min; times in seconds since the Unix epoch (UTC). Bytes are made
 and read in `codec.py`; which message goes on which topic stands in `topics.py`.
+
+Ranges written as types (`ranges.py`) are checked when bytes are read; what `__post_init__` checks
+holds for every message, made here or read.
 """
 
-import re
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
 from msgspec import Struct, structs
 from numpy.typing import NDArray
 
-SCHEMA_VERSION = 1
+from leadwire.ranges import (
+    MAX_CHUNK_SAMPLES,
+    MAX_SAMPLE,
+    Count,
+    Finite,
+    Kind,
+    NotNegative,
+    Percent,
+    Positive,
+    Sample,
+    Score,
+    StreamId,
+    Time,
+    check_calibrated,
+    check_labels,
+    check_signals,
+    check_stream_id,
+    check_time,
+)
 
-MIN_FS, MAX_FS = 50.0, 2000.0
-MAX_SIG = 16
-MAX_CHUNK_SAMPLES = 100_000
+SCHEMA_VERSION = 1
 INVALID_SAMPLE = -32768
 """The int16 value that says "no measurement here", as in WFDB format 16."""
 
-_STREAM_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}\Z")
-_ECG_UNITS = frozenset({"mV", "uV", "V"})
 _UNIT_IN_MV = {"mV": 1.0, "uV": 1e-3, "V": 1e3}
-
-
-def check_stream_id(stream: str) -> str:
-    """Return `stream` if it is a valid id (1-96 of A-Z a-z 0-9 . _ -), else raise ValueError."""
-    if not _STREAM_ID.match(stream):
-        raise ValueError(
-            f"stream id {stream[:100]!r} came; 1 to 96 characters of A-Z a-z 0-9 . _ -, beginning "
-            "with a letter or digit, were expected"
-        )
-    return stream
 
 
 class _Message(Struct, frozen=True, kw_only=True, tag_field="type"):
@@ -55,25 +62,24 @@ class StreamInfo(_Message, frozen=True, kw_only=True, tag="stream"):
     fs: float
     sig_name: tuple[str, ...]
     units: tuple[str, ...]
-    started: float
-    ended: float | None = None
+    started: Time
+    ended: Time | None = None
     firmware: str = ""
 
     def __post_init__(self) -> None:
         check_stream_id(self.stream)
         check_signals(self.fs, self.sig_name, self.units)
+        check_time(self.started)
+        check_labels(self.device, self.clinic, self.bed, self.patient, self.firmware)
 
 
-def check_signals(fs: float, sig_name: tuple[str, ...], units: tuple[str, ...]) -> None:
-    """Raise ValueError unless the sampling rate, lead names and units are usable."""
-    if not MIN_FS <= fs <= MAX_FS:  # NaN fails too
-        raise ValueError(f"fs {fs} Hz came; {MIN_FS:g} to {MAX_FS:g} Hz was expected")
-    if not 1 <= len(sig_name) <= MAX_SIG:
-        raise ValueError(f"{len(sig_name)} signals came; 1 to {MAX_SIG} were expected")
-    if len(set(sig_name)) != len(sig_name) or not all(0 < len(n) <= 32 for n in sig_name):
-        raise ValueError("signal names came empty, longer than 32 or twice; distinct names were expected")
-    if len(units) != len(sig_name):
-        raise ValueError(f"{len(units)} units came for {len(sig_name)} signals; one each was expected")
+@lru_cache(maxsize=4096)
+def _calibration(
+    units: tuple[str, ...], adc_gain: tuple[float, ...], baseline: tuple[int, ...]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Baseline, and mV (or the signal's own unit) per digit, one per signal; shared, never written to."""
+    scale = np.array([_UNIT_IN_MV.get(u, 1.0) for u in units]) / np.array(adc_gain)
+    return np.array(baseline, dtype=np.float64), scale
 
 
 class SampleChunk(_Message, frozen=True, kw_only=True, tag="chunk"):
@@ -118,17 +124,10 @@ class SampleChunk(_Message, frozen=True, kw_only=True, tag="chunk"):
 
     def __post_init__(self) -> None:
         check_stream_id(self.stream)
-        check_signals(self.fs, self.sig_name, self.units)
+        check_calibrated(self.fs, self.sig_name, self.units, self.adc_gain, self.baseline)
         n_sig = len(self.sig_name)
-        if len(self.adc_gain) != n_sig or len(self.baseline) != n_sig:
-            raise ValueError(
-                f"{len(self.adc_gain)} gains and {len(self.baseline)} baselines came for {n_sig} signals; "
-                "one each was expected"
-            )
-        if not all(0 < g < 1e9 for g in self.adc_gain):
-            raise ValueError("an adc_gain came that is not a positive finite number")
-        if self.first_sample < 0:
-            raise ValueError(f"first_sample {self.first_sample} came; 0 or more was expected")
+        if not 0 <= self.first_sample <= MAX_SAMPLE - MAX_CHUNK_SAMPLES:
+            raise ValueError(f"first_sample {self.first_sample} came; 0 to 2**53 was expected")
         if len(self.samples) % (2 * n_sig):
             raise ValueError(
                 f"{len(self.samples)} sample bytes came; a multiple of {2 * n_sig} "
@@ -136,8 +135,12 @@ class SampleChunk(_Message, frozen=True, kw_only=True, tag="chunk"):
             )
         if self.n_samples > MAX_CHUNK_SAMPLES:
             raise ValueError(f"{self.n_samples} samples came; at most {MAX_CHUNK_SAMPLES} were expected")
-        if not (self.device_time == self.device_time and self.receive_time == self.receive_time):
-            raise ValueError("a time came that is not a number")
+        check_time(self.device_time)
+        check_time(self.receive_time)
+        if not set(self.lead_off).issubset(self.sig_name):
+            raise ValueError(
+                f"lead_off {self.lead_off[:16]} came; names out of {self.sig_name} were expected"
+            )
 
     @property
     def n_sig(self) -> int:
@@ -159,14 +162,14 @@ class SampleChunk(_Message, frozen=True, kw_only=True, tag="chunk"):
     def p_signal(self) -> NDArray[np.float64]:
         """Physical samples, shape (n_samples, n_sig): mV for ECG leads, NaN where invalid."""
         d = self.d_signal()
-        scale = np.array([_UNIT_IN_MV.get(u, 1.0) for u in self.units]) / np.array(self.adc_gain)
-        p: NDArray[np.float64] = (d - np.array(self.baseline, dtype=np.float64)) * scale
-        p[d == INVALID_SAMPLE] = np.nan
+        baseline, mv_per_digit = _calibration(self.units, self.adc_gain, self.baseline)
+        p: NDArray[np.float64] = (d - baseline) * mv_per_digit
+        np.copyto(p, np.nan, where=d == INVALID_SAMPLE)
         return p
 
     def ecg_leads(self) -> tuple[int, ...]:
         """Indices of the signals that are ECG leads."""
-        return tuple(i for i, u in enumerate(self.units) if u in _ECG_UNITS)
+        return tuple(i for i, u in enumerate(self.units) if u in _UNIT_IN_MV)
 
     def rows(self, start: int, stop: int) -> "SampleChunk":
         """The rows with sample numbers `start` <= n < `stop` (both inside this chunk) as a chunk.
@@ -195,22 +198,22 @@ class Beat(_Message, frozen=True, kw_only=True, tag="beat"):
     `quality` 0..1 and `leads` say how sure and from which signals; `amplitude` in mV peak to peak.
     """
 
-    stream: str
-    sample: int
-    detected: int
+    stream: StreamId
+    sample: Sample
+    detected: Sample
     symbol: str = "Q"
-    rr: float | None = None
-    amplitude: float = 0.0
-    quality: float = 1.0
+    rr: Positive | None = None
+    amplitude: NotNegative = 0.0
+    quality: Score = 1.0
     leads: tuple[str, ...] = ()
 
 
 class HeartRate(_Message, frozen=True, kw_only=True, tag="heart_rate"):
     """Heart rate in 1/min as of `sample`; None: it cannot be told (no beats, no usable lead)."""
 
-    stream: str
-    sample: int
-    rate: float | None
+    stream: StreamId
+    sample: Sample
+    rate: NotNegative | None
 
 
 QualityFlag = Literal["lead_off", "flat", "saturated", "noisy", "mains", "wander", "missing"]
@@ -223,11 +226,11 @@ class SignalQuality(_Message, frozen=True, kw_only=True, tag="quality"):
     `score` 0..1 is the best any lead offers; `usable` says whether rhythm alarms may rely on it.
     """
 
-    stream: str
-    sample: int
+    stream: StreamId
+    sample: Sample
     sig_name: tuple[str, ...]
     flags: tuple[tuple[QualityFlag, ...], ...]
-    score: float
+    score: Score
     usable: bool
 
 
@@ -239,12 +242,12 @@ class Evidence(Struct, frozen=True, kw_only=True):
     """
 
     rule: str
-    value: float
-    threshold: float
+    value: Finite
+    threshold: Finite
     unit: str
-    beats: tuple[int, ...] = ()
+    beats: tuple[Sample, ...] = ()
     leads: tuple[str, ...] = ()
-    quality: float = 1.0
+    quality: Score = 1.0
     detail: str = ""
 
 
@@ -257,11 +260,11 @@ class RhythmEpisode(_Message, frozen=True, kw_only=True, tag="episode"):
     `withheld` says why it must not be announced (bad signal, for example); empty: announce it.
     """
 
-    stream: str
-    kind: str
-    onset: int
-    detected: int
-    end: int | None = None
+    stream: StreamId
+    kind: Kind
+    onset: Sample
+    detected: Sample
+    end: Sample | None = None
     evidence: Evidence
     withheld: str = ""
 
@@ -275,22 +278,22 @@ class LinkEvent(_Message, frozen=True, kw_only=True, tag="link"):
     `sample` is where in the stream, `n_samples` how many are concerned, `time` when it was noticed.
     """
 
-    stream: str
+    stream: StreamId
     kind: Literal["connected", "disconnected", "ended", "gap", "overlap", "clock_jump", "late"]
-    sample: int
-    n_samples: int = 0
-    time: float
+    sample: Sample
+    n_samples: Count = 0
+    time: Time
     detail: str = ""
 
 
 class DeviceStatus(_Message, frozen=True, kw_only=True, tag="device_status"):
     """What a device says of itself: electrodes off, battery in percent (None: on mains)."""
 
-    stream: str
-    sample: int
-    time: float
+    stream: StreamId
+    sample: Sample
+    time: Time
     lead_off: tuple[str, ...] = ()
-    battery: float | None = None
+    battery: Percent | None = None
 
 
 Priority = Literal["high", "medium", "low"]
@@ -304,16 +307,16 @@ class Alert(_Message, frozen=True, kw_only=True, tag="alert"):
     """
 
     id: str
-    version: int
-    stream: str
-    kind: str
+    version: Count
+    stream: StreamId
+    kind: Kind
     priority: Priority
     category: Literal["physiological", "technical"]
     state: Literal["active", "ended"]
-    onset: int
-    end: int | None = None
-    raised_at: float
-    changed_at: float
+    onset: Sample
+    end: Sample | None = None
+    raised_at: Time
+    changed_at: Time
     evidence: Evidence
 
 
@@ -324,9 +327,9 @@ class State(_Message, frozen=True, kw_only=True, tag="state"):
     the stage that wrote it.
     """
 
-    stream: str
+    stream: StreamId
     stage: str
-    next_sample: int
+    next_sample: Sample
     snapshot: bytes
 
 
@@ -335,7 +338,7 @@ class Quarantined(_Message, frozen=True, kw_only=True, tag="quarantined"):
 
     source: str
     reason: str
-    time: float
+    time: Time
     data: bytes
     truncated: bool = False
 
