@@ -5,15 +5,13 @@ added with a default without a new version (readers ignore what they do not know
 change needs one. `tests/golden/` holds bytes of every message that must stay readable for ever.
 """
 
-from typing import TypeVar
+import re
+from typing import TypeVar, get_args
 
 import msgspec
 
 from leadwire.errors import MessageRejected
 from leadwire.model import SCHEMA_VERSION, Message
-
-_encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(Message)
 
 M = TypeVar("M")
 
@@ -23,7 +21,14 @@ class _Header(msgspec.Struct):
     v: int
 
 
+TYPES: dict[str, type[msgspec.Struct]] = {str(kind.__struct_config__.tag): kind for kind in get_args(Message)}
+"""Each value of `type`, and its class."""
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Message)
 _header_decoder = msgspec.msgpack.Decoder(_Header)
+# What msgspec raises for bytes that are no message; a ValueError of `__post_init__` comes as the first.
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 def encode(message: Message) -> bytes:
@@ -38,14 +43,20 @@ def decode(data: bytes) -> Message:
     ------
     MessageRejected
         Not msgpack, an unknown type or version, a missing or impossible field. The text says
-        what came and what was expected.
+        what came and what was expected, and shows no text from inside the message.
     """
     try:
+        header = _header_decoder.decode(data)
+    except _UNREADABLE as why:
+        raise MessageRejected(f"{len(data)} bytes without a readable type and version came: {why}") from None
+    if header.v != SCHEMA_VERSION or header.type not in TYPES:
+        raise MessageRejected(
+            f"{_name(header)} came; version {SCHEMA_VERSION} of {', '.join(TYPES)} was expected"
+        )
+    try:
         message: Message = _decoder.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as why:
-        raise MessageRejected(f"{_describe(data)} came: {why}") from None
-    if message.v != SCHEMA_VERSION:
-        raise MessageRejected(f"schema version {message.v} came; {SCHEMA_VERSION} was expected")
+    except _UNREADABLE as why:
+        raise MessageRejected(f"{_name(header)} came: {why}{_at(str(why), data)}") from None
     return message
 
 
@@ -57,9 +68,20 @@ def decode_as(data: bytes, kind: type[M]) -> M:
     return message
 
 
-def _describe(data: bytes) -> str:
+def _name(header: _Header) -> str:
+    return f"a message of type {header.type[:40]!r}, version {header.v},"
+
+
+def _at(why: str, data: bytes) -> str:
+    """What stands at the place that msgspec names (``... - at `$.evidence.value` ``); text stays unseen."""
+    place = re.search(r"at `\$((?:\.\w+)+)`$", why)
+    if place is None:
+        return ""
     try:
-        header = _header_decoder.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return f"{len(data)} bytes without a readable type and version"
-    return f"a message of type {header.type[:40]!r}, version {header.v}"
+        value: object = msgspec.msgpack.decode(data)
+        for name in place[1].split(".")[1:]:
+            value = value[name]  # type: ignore[index]
+    except (*_UNREADABLE, ValueError, TypeError, KeyError):
+        return ""
+    shown = repr(value) if value is None or isinstance(value, bool | int | float) else type(value).__name__
+    return f" ({shown} came)"
