@@ -163,8 +163,10 @@ class SampleChunk(_Message, frozen=True, kw_only=True, tag="chunk"):
         """Physical samples, shape (n_samples, n_sig): mV for ECG leads, NaN where invalid."""
         d = self.d_signal()
         baseline, mv_per_digit = _calibration(self.units, self.adc_gain, self.baseline)
-        p: NDArray[np.float64] = (d - baseline) * mv_per_digit
-        np.copyto(p, np.nan, where=d == INVALID_SAMPLE)
+        p: NDArray[np.float64] = d - baseline
+        p *= mv_per_digit
+        if d.min(initial=0) == INVALID_SAMPLE:
+            p[d == INVALID_SAMPLE] = np.nan
         return p
 
     def ecg_leads(self) -> tuple[int, ...]:
