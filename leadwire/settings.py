@@ -9,8 +9,11 @@ An unknown name or an impossible value stops the start and says where it stands 
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
+from itertools import pairwise
+from operator import attrgetter
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_type_hints
 
@@ -22,6 +25,14 @@ from leadwire.errors import SettingError
 
 def _help(text: str, **limits: Any) -> Meta:
     return Meta(description=text, **limits)
+
+
+def _form(text: str, form: str, pattern: str) -> Meta:
+    """Help for a text that must look like `form`, that is, match `pattern`."""
+    return Meta(description=text, title=form, pattern=pattern)
+
+
+_HOST_PORT = r"[^\s/,]+:\d{1,5}"
 
 
 class Limits(Struct, frozen=True, forbid_unknown_fields=True):
@@ -42,10 +53,22 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
 class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     """Every setting of every role."""
 
-    bus: Annotated[str, _help("local:PATH or kafka://HOST:PORT")] = "local:leadwire-data/bus.sqlite"
-    archive: Annotated[str, _help("sqlite:///PATH or postgresql://USER:PASSWORD@HOST:PORT/NAME")] = (
-        "sqlite:///leadwire-data/archive.sqlite"
-    )
+    bus: Annotated[
+        str,
+        _form(
+            "the message bus: a file on this machine, or a Kafka cluster",
+            "local:PATH or kafka://HOST:PORT[,HOST:PORT...]",
+            rf"\A(local:.+|kafka://{_HOST_PORT}(,{_HOST_PORT})*)\Z",
+        ),
+    ] = "local:leadwire-data/bus.sqlite"
+    archive: Annotated[
+        str,
+        _form(
+            "the archive's database",
+            "sqlite:///PATH or postgresql://USER:PASSWORD@HOST:PORT/NAME",
+            r"\A(sqlite:///.+|postgresql(\+psycopg2)?://\S*/\S+)\Z",
+        ),
+    ] = "sqlite:///leadwire-data/archive.sqlite"
     gateway_host: Annotated[str, _help("address the gateway listens on")] = "127.0.0.1"
     gateway_port: Annotated[int, _help("port of the gateway; 0: any free one", ge=0, le=65535)] = 8071
     gateway_tokens: Annotated[str, _help("file with one 'device token' pair a line; empty: any token")] = ""
@@ -84,8 +107,8 @@ _FIELDS = _fields(Settings)
 
 def _allowed(name: str) -> str:
     kind, meta = get_args(_FIELDS[name])
-    if meta.ge is None:
-        return "text" if kind is str else str(kind.__name__)
+    if kind is str:
+        return meta.title or "text"
     return f"{'a whole number' if kind is int else 'a number'}, {meta.ge:g} to {meta.le:g}"
 
 
@@ -145,7 +168,7 @@ def load(
         if not key.startswith("LEADWIRE_") or key in _NOT_SETTINGS or key.startswith("LEADWIRE_TEST_"):
             continue
         if key not in by_env_name:
-            raise SettingError(f"{key} in the environment is no setting; `leadwire settings` lists them")
+            raise SettingError(f"environment: {_unknown(key, by_env_name)}")
         name = by_env_name[key]
         values[name] = _check(name, text, key, strict=False)
         sources[name] = key
@@ -161,21 +184,44 @@ def load(
             target = target.setdefault(part, {})
         target[last] = value
     settings = msgspec.convert(nested, Settings)
-    rows = []
-    for name in _FIELDS:
-        value = settings
-        for part in name.split("."):
-            value = getattr(value, part)
-        rows.append(
-            Row(
-                name,
-                value,
-                sources.get(name, "default"),
-                _allowed(name),
-                get_args(_FIELDS[name])[1].description,
-            )
+    rows = [
+        Row(
+            name,
+            attrgetter(name)(settings),
+            sources.get(name, "default"),
+            _allowed(name),
+            get_args(_FIELDS[name])[1].description,
         )
+        for name in _FIELDS
+    ]
+    _check_together({row.name: row for row in rows})
     return settings, rows
+
+
+# Each must be less than the next.
+_RISING = (
+    ("limits.extreme_bradycardia", "limits.bradycardia", "limits.tachycardia", "limits.extreme_tachycardia"),
+    ("limits.pause_s", "limits.asystole_s"),
+)
+
+
+def _check_together(rows: Mapping[str, Row]) -> None:
+    def said(row: Row) -> str:
+        return f"{row.name} = {row.value} ({row.source})"
+
+    for names in _RISING:
+        for low, high in pairwise(rows[name] for name in names):
+            if not low.value < high.value:  # type: ignore[operator]
+                raise SettingError(f"{said(low)} and {said(high)} came; the first must be less")
+    gateway, dashboard = rows["gateway_port"], rows["dashboard_port"]
+    same_host = rows["gateway_host"].value == rows["dashboard_host"].value
+    if same_host and gateway.value == dashboard.value != 0:
+        raise SettingError(f"{said(gateway)} and {said(dashboard)} came; two ports were expected")
+
+
+def _unknown(name: str, known: Iterable[str]) -> str:
+    near = get_close_matches(name, known, n=1)
+    return f"{name} is no setting; {f'{near[0]} is' if near else '`leadwire settings` lists them'}"
 
 
 def without_password(url: str) -> str:
@@ -199,11 +245,13 @@ def _from_file(file: Path) -> list[tuple[str, object, str]]:
     def walk(node: dict[str, Any], prefix: str) -> None:
         for key, value in node.items():
             name = prefix + key
-            where = f"{file}, line {_line_of(text, prefix, key)}"
-            if isinstance(value, dict) and any(f.startswith(name + ".") for f in _FIELDS):
+            where = f"{file}, line {_line_of(text, name)}"
+            if any(field.startswith(name + ".") for field in _FIELDS):
+                if not isinstance(value, dict):
+                    raise SettingError(f"{where}: {name} = {value!r} came; a table [{name}] was expected")
                 walk(value, name + ".")
             elif name not in _FIELDS:
-                raise SettingError(f"{where}: {name!r} is no setting; `leadwire settings` lists them")
+                raise SettingError(f"{where}: {_unknown(name, _FIELDS)}")
             else:
                 found.append((name, value, where))
 
@@ -211,22 +259,25 @@ def _from_file(file: Path) -> list[tuple[str, object, str]]:
     return found
 
 
-def _line_of(text: str, prefix: str, key: str) -> int:
-    section = ""
-    for number, line in enumerate(text.splitlines(), 1):
-        stripped = line.strip()
-        if stripped.startswith("["):
-            section = stripped.strip("[] ") + "."
-            if section == f"{prefix}{key}.":
-                return number
-        elif section + stripped.split("=")[0].strip().strip('"') == prefix + key:
-            return number
-    return 1
+def _line_of(text: str, name: str) -> int:
+    """The line of TOML that sets `name`, or the nearest table around it."""
+    section, best, line = "", 0, 1
+    for number, content in enumerate(text.splitlines(), 1):
+        header = re.match(r"\s*\[\[?([^\]]+)\]", content)
+        key = header[1] if header else content.split("=")[0]
+        key = re.sub(r"[\s\"']", "", key)
+        if header:
+            section = key + "."
+        full = key if header else section + key
+        if len(full) > best and (name == full or name.startswith(full + ".")):
+            best, line = len(full), number
+    return line
 
 
 def _check(name: str, value: object, where: str, strict: bool = True) -> object:
     try:
         checked: object = msgspec.convert(value, _FIELDS[name], strict=strict)
     except msgspec.ValidationError:
-        raise SettingError(f"{where}: {name} = {value!r} came; {_allowed(name)} was expected") from None
+        shown = without_password(value) if isinstance(value, str) else value
+        raise SettingError(f"{where}: {name} = {shown!r} came; {_allowed(name)} was expected") from None
     return checked
