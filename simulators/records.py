@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from leadwire.errors import RecordRejected
 from leadwire.model import INVALID_SAMPLE
-from leadwire.ranges import check_signals
+from leadwire.ranges import check_calibrated
 from simulators.source import Samples
 
 BLOCK_S = 60.0
@@ -86,10 +86,6 @@ class RecordSource:
         self._names = list(signals.sig_name)
         self.sig_name = _distinct(self._names)
         self.units = tuple(_UNITS.get((u or "mV").lower(), u or "mV") for u in signals.units)
-        try:
-            check_signals(self.fs, self.sig_name, self.units)
-        except ValueError as why:
-            raise RecordRejected(f"record {self.name}: {why}") from None
         self._n_frames = int(header.sig_len)
         self.n_samples: int | None = self._n_frames * self._per_frame
         self._gain = [float(g) if g else 200.0 for g in signals.adc_gain]  # 0: uncalibrated, WFDB says 200
@@ -102,6 +98,10 @@ class RecordSource:
         self.halved = tuple(f.halved for f in self._fits)
         self.adc_gain = tuple(abs(g) / (1 << f.halved) for g, f in zip(self._gain, self._fits, strict=True))
         self.baseline = tuple(f.baseline for f in self._fits)
+        try:
+            check_calibrated(self.fs, self.sig_name, self.units, self.adc_gain, self.baseline)
+        except ValueError as why:
+            raise RecordRejected(f"record {self.name}: {why}") from None
         self._rows_of(0)  # a missing or short signal file is told now, not in mid-stream
 
     def read(self, start: int, stop: int) -> Samples:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leadwire.errors import RecordRejected
-from leadwire.ranges import check_signals
+from leadwire.ranges import check_calibrated
 
 Samples = NDArray[np.int16]
 
@@ -82,7 +82,7 @@ class ArraySource:
         off: tuple[tuple[int, int, tuple[str, ...]], ...] = (),
     ) -> None:
         try:
-            check_signals(fs, sig_name, units)
+            check_calibrated(fs, sig_name, units, adc_gain, baseline)
         except ValueError as why:
             raise RecordRejected(str(why)) from None
         if samples.ndim != 2 or samples.shape[1] != len(sig_name) or samples.dtype != np.int16:
