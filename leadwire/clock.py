@@ -47,7 +47,7 @@ class ManualClock:
 
     def advance(self, seconds: float) -> None:
         """Let `seconds` (>= 0) pass on both clocks."""
-        if seconds < 0:
+        if not seconds >= 0:  # NaN fails too
             raise ValueError(f"time passes forward: {seconds} s came, >= 0 was expected")
         self._now += seconds
         self._monotonic += seconds

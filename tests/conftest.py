@@ -6,6 +6,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A busy machine is no failure; how long a test may take is pytest-timeout's to say.
+settings.register_profile("leadwire", deadline=None)
+settings.load_profile("leadwire")
 
 ROOT = Path(__file__).resolve().parents[1]
 
