@@ -1,0 +1,348 @@
+"""The hub: everything the dashboard knows now, and who is owed what. Lives on the asyncio loop alone.
+
+The feed (`feed.py`) hands in decoded messages in batches; each waveform client has a bounded queue here;
+alert clients read the `AlertLog` at their own pace. Not here: sockets (`sockets.py`) and the bus.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from dashboard import frames, messages
+from dashboard.alertlog import AlertLog, Entry
+from dashboard.live import LiveStream
+from leadwire.model import Alert, Message, SampleChunk, StreamEvent, StreamInfo
+
+SHOWN_S = 12 * 3600.0
+"""A stream without a word for so long leaves the wall, in s. One that ended, after `ENDED_S`."""
+
+ENDED_S = 600.0
+
+MAX_QUEUED = 512
+MAX_QUEUED_BYTES = 4 << 20
+"""A waveform client may be behind by so many frames and bytes; then its oldest are left out."""
+
+_MAX_INDEX = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """One decoded message from the bus. `message` None: `key` was deleted. `seq`: offset of an alert."""
+
+    topic: str
+    key: str
+    seq: int
+    message: Message | None
+
+
+@dataclass(slots=True)
+class _Subscription:
+    leads: tuple[tuple[int, str], ...]
+    next_beat: int
+    lost: int = 0
+    lost_total: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class WaveClient:
+    """What one waveform websocket is owed. `take` empties it; `ready` is set while there is something."""
+
+    max_queued: int = MAX_QUEUED
+    max_bytes: int = MAX_QUEUED_BYTES
+    ready: asyncio.Event = field(default_factory=asyncio.Event)
+    subscriptions: dict[str, _Subscription] = field(default_factory=dict)
+    _waves: deque[tuple[str, bytes]] = field(default_factory=deque)
+    _bytes: int = 0
+    _dirty: dict[str, None] = field(default_factory=dict)
+    _texts: list[bytes] = field(default_factory=list)
+
+    def push_text(self, text: bytes) -> None:
+        """Owe a JSON message; these are few (one a change of a stream) and never left out."""
+        self._texts.append(text)
+        self.ready.set()
+
+    def push_wave(self, stream: str, frame: bytes) -> None:
+        """Owe a wave frame, and leave out the oldest ones beyond the limits."""
+        self._waves.append((stream, frame))
+        self._bytes += len(frame)
+        while len(self._waves) > self.max_queued or self._bytes > self.max_bytes:
+            victim, lost = self._waves.popleft()
+            self._bytes -= len(lost)
+            if (subscription := self.subscriptions.get(victim)) is not None:
+                subscription.lost += 1
+                subscription.lost_total += 1
+        self.ready.set()
+
+    def mark(self, stream: str) -> None:
+        """Owe the stream's newest state."""
+        self._dirty[stream] = None
+        self.ready.set()
+
+    def take(self, live: Mapping[str, LiveStream], now: float) -> tuple[list[bytes], bytes]:
+        """Everything owed: JSON messages, then one run of frames; both may be empty."""
+        self.ready.clear()
+        texts, self._texts = self._texts, []
+        out: list[bytes] = []
+        for name, subscription in self.subscriptions.items():
+            if subscription.lost and name in live:
+                out.append(frames.lost(live[name].index, subscription.lost, subscription.lost_total))
+                subscription.lost = 0
+        # A stream left or a subscription ended since: its frames must not be read as another stream's.
+        out += (frame for stream, frame in self._waves if stream in self.subscriptions and stream in live)
+        self._waves.clear()
+        self._bytes = 0
+        for stream in self._dirty:
+            owed = self.subscriptions.get(stream)
+            if owed is not None and stream in live:
+                out.append(_state_frame(live[stream], owed.next_beat, now))
+                owed.next_beat = live[stream].beats_seen
+        self._dirty.clear()
+        return texts, b"".join(out)
+
+
+def _state_frame(live: LiveStream, next_beat: int, now: float) -> bytes:
+    unseen = min(len(live.beats), live.beats_seen - next_beat)
+    beats = list(live.beats)[len(live.beats) - unseen :] if unseen > 0 else []
+    return frames.state(
+        live.index,
+        sample=live.sample,
+        sent=now,
+        received=live.received,
+        heart_rate=live.heart_rate,
+        quality=None if live.quality is None else live.quality.score,
+        usable=live.quality is not None and live.quality.usable,
+        link=live.link,
+        battery=live.battery,
+        flags=live.flags(),
+        beats=beats,
+    )
+
+
+class Hub:
+    """Present state and clients.
+
+    Attributes
+    ----------
+    live
+        Streams on the wall: the newest of each bed, until it ends or falls silent for `SHOWN_S`.
+    feed_ok
+        Whether the feed can read the bus now.
+    """
+
+    def __init__(self, alerts: AlertLog | None = None) -> None:
+        self.alerts = alerts or AlertLog()
+        self.live: dict[str, LiveStream] = {}
+        self.infos: dict[str, StreamInfo] = {}
+        self.feed_ok = False
+        self._clients: set[WaveClient] = set()
+        self._next_index = 0
+        self._alert_news: asyncio.Event = asyncio.Event()
+
+    # -- what arrives
+
+    def apply(self, arrivals: Iterable[Arrival], now: float) -> None:
+        """Take a batch in order; `now` in s. Clients are owed whatever it changes."""
+        dirty: dict[str, None] = {}
+        changed: dict[str, None] = {}
+        news = False
+        for arrival in arrivals:
+            message = arrival.message
+            if isinstance(message, Alert):
+                news |= self.alerts.add(arrival.seq, message)
+            elif isinstance(message, SampleChunk):
+                if self._take_chunk(message, now):
+                    changed[message.stream] = None
+                dirty[message.stream] = None
+            elif isinstance(message, StreamInfo):
+                self._take_info(message, now, changed)
+            elif message is None:
+                self.infos.pop(arrival.key, None)
+                if self.live.pop(arrival.key, None) is not None:
+                    changed[arrival.key] = None
+            elif isinstance(message, StreamEvent):
+                live = self.live.get(message.stream)
+                if live is not None and live.add_event(message):
+                    dirty[message.stream] = None
+        self._announce(changed)
+        for client in self._clients:
+            for stream in dirty:
+                if stream in client.subscriptions:
+                    client.mark(stream)
+        if news:
+            self._alert_news.set()
+            self._alert_news = asyncio.Event()
+
+    def _take_chunk(self, chunk: SampleChunk, now: float) -> bool:
+        live = self.live.get(chunk.stream)
+        is_new = live is None
+        if live is None:
+            info = self.infos.get(chunk.stream)
+            if info is not None and not self._belongs(info, chunk.receive_time, now):
+                return False
+            live = self._open(chunk.stream)
+            if info is not None:
+                live.describe(info)
+        taken, new_leads = live.add_chunk(chunk)
+        made: dict[tuple[tuple[int, str], ...], bytes | None] = {}
+        for client in self._clients:
+            subscription = client.subscriptions.get(chunk.stream)
+            if subscription is None:
+                continue
+            leads = subscription.leads
+            if leads not in made:
+                made[leads] = _wave_frame(live, chunk, leads, taken, now)
+            frame = made[leads]
+            if frame is not None:
+                client.push_wave(chunk.stream, frame)
+        return is_new or new_leads
+
+    def _take_info(self, info: StreamInfo, now: float, changed: dict[str, None]) -> None:
+        self.infos[info.stream] = info
+        changed[info.stream] = None
+        known = self.live.get(info.stream)
+        if not self._belongs(info, known.spoken() if known else info.started, now):
+            self.live.pop(info.stream, None)
+            return
+        for other in self._same_bed(info):
+            if other.spoken() <= info.started:
+                del self.live[other.stream]
+                changed[other.stream] = None
+        (known or self._open(info.stream)).describe(info)
+
+    def _belongs(self, info: StreamInfo, spoken: float, now: float) -> bool:
+        """Whether a stream that last spoke at `spoken` is on the wall: no newer one took its bed since."""
+        newer = (o.info for o in self._same_bed(info))
+        return _is_shown(info, spoken, now) and all(o is None or o.started <= spoken for o in newer)
+
+    def _same_bed(self, info: StreamInfo) -> list[LiveStream]:
+        bed = (info.clinic, info.bed)
+        others = (s for s in self.live.values() if s.info is not None and s.stream != info.stream)
+        return [s for s in others if s.info is not None and (s.info.clinic, s.info.bed) == bed]
+
+    def _open(self, stream: str) -> LiveStream:
+        used = {s.index for s in self.live.values()}
+        while self._next_index in used:
+            self._next_index = (self._next_index + 1) % _MAX_INDEX
+        live = self.live[stream] = LiveStream(self._next_index, stream)
+        self._next_index = (self._next_index + 1) % _MAX_INDEX
+        return live
+
+    def tidy(self, now: float) -> None:
+        """Take streams off the wall that ended or fell silent long ago."""
+        gone: dict[str, None] = {}
+        for name, live in self.live.items():
+            if live.info is not None and not _is_shown(live.info, live.spoken(), now):
+                gone[name] = None
+        for name in gone:
+            del self.live[name]
+        self._announce(gone)
+
+    # -- who is owed what
+
+    def _announce(self, streams: Iterable[str]) -> None:
+        names = list(streams)
+        if not names or not self._clients:
+            return
+        text = messages.to_json(
+            messages.StreamsMessage(
+                streams=tuple(self.view(n) for n in names if n in self.live),
+                gone=tuple(n for n in names if n not in self.live),
+            )
+        )
+        for client in self._clients:
+            client.push_text(text)
+
+    def view(self, stream: str) -> messages.StreamView:
+        """A stream (on the wall) as the pages see it."""
+        live = self.live[stream]
+        info = live.info
+        return messages.StreamView(
+            index=live.index,
+            stream=stream,
+            clinic=info.clinic if info else "",
+            bed=info.bed if info else stream,
+            patient=info.patient if info else "",
+            device=info.device if info else "",
+            fs=live.fs,
+            leads=tuple(live.leads),
+            units=tuple(live.units),
+            started=info.started if info else 0.0,
+            ended=info.ended if info else None,
+        )
+
+    def streams(self) -> tuple[messages.StreamView, ...]:
+        """All streams on the wall, by clinic and bed."""
+        views = [self.view(name) for name in self.live]
+        return tuple(sorted(views, key=lambda v: (v.clinic, v.bed, v.stream)))
+
+    def join(self, client: WaveClient) -> None:
+        """A client came: it is owed the list of streams."""
+        self._clients.add(client)
+        client.push_text(messages.to_json(messages.StreamsMessage(streams=self.streams())))
+
+    def leave(self, client: WaveClient) -> None:
+        """A client went."""
+        self._clients.discard(client)
+
+    def subscribe(self, client: WaveClient, wanted: Mapping[str, tuple[str, ...]], now: float) -> None:
+        """Replace the client's subscriptions; it is owed the last seconds of those that are new.
+
+        Streams and leads that do not exist are passed over: they may have gone a moment ago.
+        """
+        fresh: dict[str, _Subscription] = {}
+        for name, names in wanted.items():
+            live = self.live.get(name)
+            if live is None:
+                continue
+            leads = tuple((live.leads.index(n), n) for n in dict.fromkeys(names) if n in live.leads)
+            old = client.subscriptions.get(name)
+            if old is not None and old.leads == leads:
+                fresh[name] = old
+            else:
+                fresh[name] = _Subscription(leads, live.beats_seen - len(live.beats))
+        started = [name for name, s in fresh.items() if client.subscriptions.get(name) is not s]
+        client.subscriptions = fresh
+        for name in started:
+            live = self.live[name]
+            for chunk, taken in live.chunks:
+                frame = _wave_frame(live, chunk, fresh[name].leads, taken, now, buffered=True)
+                if frame is not None:
+                    client.push_wave(name, frame)
+            client.mark(name)
+
+    # -- alerts
+
+    def alert_view(self, entry: Entry) -> messages.AlertView:
+        """A transition with the place of its patient."""
+        info = self.infos.get(entry.alert.stream)
+        return messages.AlertView(
+            seq=entry.seq,
+            alert=entry.alert,
+            clinic=info.clinic if info else "",
+            bed=info.bed if info else entry.alert.stream,
+        )
+
+    def alert_news(self) -> asyncio.Event:
+        """An event that is set as soon as there are more alerts than now."""
+        return self._alert_news
+
+
+def _is_shown(info: StreamInfo, spoken: float, now: float) -> bool:
+    if info.ended is not None:
+        return now - info.ended < ENDED_S
+    return now - spoken < SHOWN_S
+
+
+def _wave_frame(
+    live: LiveStream,
+    chunk: SampleChunk,
+    leads: tuple[tuple[int, str], ...],
+    taken: float,
+    now: float,
+    buffered: bool = False,
+) -> bytes | None:
+    columns = [(index, chunk.sig_name.index(name)) for index, name in leads if name in chunk.sig_name]
+    if not columns or not chunk.n_samples:
+        return None
+    return frames.wave(live.index, chunk, columns, taken=taken, sent=now, buffered=buffered)

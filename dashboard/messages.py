@@ -1,0 +1,125 @@
+"""JSON of the two websockets and of errors: shapes, and the limits on what a client may send.
+
+`/ws/waveforms`, from the client: ``{"type": "subscribe", "streams": {"STREAM": ["LEAD", ...], ...}}``; it
+replaces the subscription before it. To the client, as text: `StreamsMessage` first and whenever a stream
+comes, changes or goes; all else is binary (`frames.py`).
+
+`/ws/alerts?from=N`: nothing is expected from the client. To the client: a `SnapshotMessage` first (not when
+it resumes and N is still kept), then every `AlertMessage` in order, and a `TimeMessage` a second.
+"""
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from leadwire.errors import RejectError
+from leadwire.model import Alert
+from leadwire.ranges import MAX_SIG, StreamId
+
+MAX_CLIENT_MESSAGE = 1 << 16
+"""Bytes of the longest message a client may send."""
+
+MAX_SUBSCRIBED = 512
+
+
+_Lead = Annotated[str, Meta(min_length=1, max_length=32)]
+
+
+class Subscribe(Struct, frozen=True, tag_field="type", tag="subscribe", forbid_unknown_fields=True):
+    """Which streams, and which leads of each, the client wants to see from now on."""
+
+    streams: Annotated[
+        dict[StreamId, Annotated[tuple[_Lead, ...], Meta(max_length=MAX_SIG)]],
+        Meta(max_length=MAX_SUBSCRIBED),
+    ]
+
+
+class StreamView(Struct, frozen=True):
+    """A stream as the pages see it; `index` is its number in binary frames."""
+
+    index: int
+    stream: str
+    clinic: str
+    bed: str
+    patient: str
+    device: str
+    fs: float
+    leads: tuple[str, ...]
+    units: tuple[str, ...]
+    started: float
+    ended: float | None
+
+
+class StreamsMessage(Struct, frozen=True, tag_field="type", tag="streams"):
+    """Streams that are new or changed, and the ids of those that went."""
+
+    streams: tuple[StreamView, ...]
+    gone: tuple[str, ...] = ()
+
+
+class AlertView(Struct, frozen=True):
+    """One transition of an alert, its sequence number, and where the patient is."""
+
+    seq: int
+    alert: Alert
+    clinic: str
+    bed: str
+
+
+class AlertMessage(Struct, frozen=True, tag_field="type", tag="alert"):
+    """The next transition; the client resumes with ``from = seq + 1``."""
+
+    view: AlertView
+
+
+class SnapshotMessage(Struct, frozen=True, tag_field="type", tag="snapshot"):
+    """Present states of all alerts, complete up to (not with) `next`.
+
+    `reason` "start": the client asked for no sequence number; "too_old" or "unknown": it `asked` for one
+    before `oldest`, or after the end; transitions between may never reach it, these states replace them.
+    """
+
+    next: int
+    oldest: int
+    alerts: tuple[AlertView, ...]
+    reason: Literal["start", "too_old", "unknown"] = "start"
+    asked: int | None = None
+
+
+class TimeMessage(Struct, frozen=True, tag_field="type", tag="time"):
+    """Server time in s; `feed` false: the dashboard cannot read the bus. `next` is the next `seq`."""
+
+    now: float
+    feed: bool
+    next: int
+
+
+_subscribe = msgspec.json.Decoder(Subscribe)
+_encoder = msgspec.json.Encoder()
+
+
+def read_subscribe(text: str) -> Subscribe:
+    """Read a client's message.
+
+    Raises
+    ------
+    RejectError
+        It is too long or not a `Subscribe`; the text says what came.
+    """
+    if len(text) > MAX_CLIENT_MESSAGE:
+        raise RejectError(f"{len(text)} characters came; at most {MAX_CLIENT_MESSAGE} were expected")
+    try:
+        return _subscribe.decode(text)
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as why:
+        raise RejectError(f"no subscribe message came: {why}") from None
+
+
+def to_json(message: Struct | dict[str, object] | list[Struct]) -> bytes:
+    """JSON bytes of anything above."""
+    return _encoder.encode(message)
+
+
+def error_body(code: str, message: str) -> bytes:
+    """The one shape of every HTTP error: ``{"error": {"code": ..., "message": ...}}``."""
+    return _encoder.encode({"error": {"code": code, "message": message}})

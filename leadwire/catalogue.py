@@ -1,0 +1,219 @@
+"""The one text catalogue: every word a person reads, in English and Chinese, by key.
+
+Keys are ``group.word``. Groups: `kind` (conditions of `RhythmEpisode.kind` and `Alert.kind`), `rhythm`
+(the short word on a tile), `flag` (`QualityFlag`), `link` (`LinkEvent.kind`), `priority`, `category`,
+`state`, `symbol` (WFDB beat codes), `ui` (the pages). ``{name}`` in a text is a value that the caller puts
+in. Inactivation words are those of IEC 60601-1-8 (audio paused, acknowledged ...; never mute or silence).
+Not here: which priority a condition has (the alert rules say).
+"""
+
+from typing import Final, NamedTuple
+
+LANGUAGES: Final = ("en", "zh")
+
+
+class Text(NamedTuple):
+    """One entry in both languages."""
+
+    en: str
+    zh: str
+
+
+_KINDS = {
+    "asystole": Text("Asystole", "心脏停搏"),
+    "pause": Text("Pause", "长间歇"),
+    "extreme_tachycardia": Text("Extreme tachycardia", "极度心动过速"),
+    "extreme_bradycardia": Text("Extreme bradycardia", "极度心动过缓"),
+    "tachycardia": Text("Tachycardia", "心动过速"),
+    "bradycardia": Text("Bradycardia", "心动过缓"),
+    "lead_off": Text("Lead off", "导联脱落"),
+    "flat": Text("Flat signal", "信号平直"),
+    "saturated": Text("Saturated signal", "信号饱和"),
+    "noisy": Text("Noisy signal", "信号干扰"),
+    "missing": Text("No usable signal", "无可用信号"),
+    "no_data": Text("No data", "无数据"),
+    "disconnected": Text("Device disconnected", "设备断开"),
+    "battery_low": Text("Battery low", "电池电量低"),
+}
+
+_RHYTHMS = {
+    "asystole": Text("ASYSTOLE", "停搏"),
+    "pause": Text("PAUSE", "长间歇"),
+    "extreme_tachycardia": Text("EXTREME TACHY", "极度过速"),
+    "extreme_bradycardia": Text("EXTREME BRADY", "极度过缓"),
+    "tachycardia": Text("TACHY", "过速"),
+    "bradycardia": Text("BRADY", "过缓"),
+    "lead_off": Text("LEAD OFF", "导联脱落"),
+    "flat": Text("FLAT SIGNAL", "信号平直"),
+    "saturated": Text("SATURATED", "信号饱和"),
+    "noisy": Text("NOISY", "干扰"),
+    "missing": Text("NO SIGNAL", "无信号"),
+    "no_data": Text("NO DATA", "无数据"),
+    "disconnected": Text("DISCONNECTED", "已断开"),
+    "battery_low": Text("BATTERY LOW", "电量低"),
+}
+
+_FLAGS = {
+    "lead_off": Text("lead off", "导联脱落"),
+    "flat": Text("flat", "平直"),
+    "saturated": Text("saturated", "饱和"),
+    "noisy": Text("noisy", "干扰"),
+    "mains": Text("mains hum", "工频干扰"),
+    "wander": Text("baseline wander", "基线漂移"),
+    "missing": Text("missing", "缺失"),
+}
+
+_LINKS = {
+    "connected": Text("connected", "已连接"),
+    "disconnected": Text("disconnected", "已断开"),
+    "ended": Text("recording ended", "记录已结束"),
+    "gap": Text("gap in the data", "数据中断"),
+    "overlap": Text("conflicting data", "数据重叠冲突"),
+    "clock_jump": Text("device clock jumped", "设备时钟跳变"),
+    "late": Text("late data", "迟到数据"),
+}
+
+_WORDS = {
+    "priority.high": Text("high priority", "高优先级"),
+    "priority.medium": Text("medium priority", "中优先级"),
+    "priority.low": Text("low priority", "低优先级"),
+    "category.physiological": Text("physiological alarm", "生理报警"),
+    "category.technical": Text("technical alarm", "技术报警"),
+    "state.active": Text("active", "持续中"),
+    "state.ended": Text("ended", "已结束"),
+    "symbol.N": Text("normal beat", "正常搏动"),
+    "symbol.V": Text("ventricular ectopic beat", "室性异位搏动"),
+    "symbol.S": Text("supraventricular ectopic beat", "室上性异位搏动"),
+    "symbol.Q": Text("beat, not classified", "未分类搏动"),
+}
+
+_UI = {
+    "title": Text("Leadwire — central station", "Leadwire 中央监护站"),
+    "wall": Text("Wall", "总览"),
+    "not_a_device": Text("Not a certified medical device", "非经认证的医疗器械"),
+    "beds": Text("Beds", "床位"),
+    "bed": Text("Bed {bed}", "{bed} 床"),
+    "alarms": Text("Alarms", "报警"),
+    "no_alarms": Text("No active alarms", "无活动报警"),
+    "alarms_unknown": Text("Alarm list not loaded yet", "报警列表尚未载入"),
+    "hidden": Text("Hidden alarms: {n}", "未显示报警：{n}"),
+    "show_all": Text("Show all alarms", "显示全部报警"),
+    "show_less": Text("Show fewer", "收起"),
+    "since": Text("since {time}", "始于 {time}"),
+    "onset": Text("onset {time}", "起始 {time}"),
+    "for": Text("for {time}", "已持续 {time}"),
+    "late": Text("LATE {age}", "延迟 {age}"),
+    "no_data": Text("NO DATA {age}", "无数据 {age}"),
+    "waiting": Text("waiting for data", "等待数据"),
+    "ended_at": Text("ended {time}", "{time} 结束"),
+    "seconds": Text("{n} s", "{n} 秒"),
+    "per_minute": Text("/min", "次/分"),
+    "heart_rate": Text("HR", "心率"),
+    "quality": Text("Signal quality", "信号质量"),
+    "quality_good": Text("good", "良好"),
+    "quality_fair": Text("fair", "一般"),
+    "quality_poor": Text("not usable", "不可用"),
+    "battery": Text("Battery {n} %", "电池 {n}%"),
+    "link_age": Text("Age of the newest sample", "最新样本时延"),
+    "leads_off": Text("off: {leads}", "脱落：{leads}"),
+    "no_beds": Text("No bed is connected yet", "尚无床位连接"),
+    "no_beds_hint": Text(
+        "A tile appears here as soon as a device reports to the gateway.",
+        "设备连接网关后，床位将显示在此处。",
+    ),
+    "server_lost": Text("CONNECTION TO THE SERVER LOST", "与服务器的连接已中断"),
+    "server_lost_hint": Text(
+        "Nothing on this page is live. Trying again … {age}",
+        "本页内容不是实时数据。正在重新连接… {age}",
+    ),
+    "bus_lost": Text("THE SERVER RECEIVES NO DATA", "服务器未收到数据"),
+    "bus_lost_hint": Text(
+        "The message bus is not available to the dashboard. Alarms may be missing.",
+        "看板无法访问消息总线，报警可能缺失。",
+    ),
+    "slow_client": Text(
+        "Slow connection: {n} waveform frames were left out here",
+        "连接缓慢：此处已丢弃 {n} 帧波形",
+    ),
+    "alerts_reset": Text(
+        "Older alarm history was not available; the present alarms are shown.",
+        "较早的报警记录不可用，现显示当前报警。",
+    ),
+    "audio_on": Text("Audio on", "声音开启"),
+    "audio_paused": Text("AUDIO PAUSED {time}", "声音暂停 {time}"),
+    "audio_blocked": Text("NO SOUND — click to enable", "无声音，点击启用"),
+    "audio_pause": Text("Pause the audio for 120 s", "声音暂停 120 秒"),
+    "audio_resume": Text("End the audio pause", "结束声音暂停"),
+    "audio_enable": Text(
+        "The browser blocks sound until this page is clicked once",
+        "浏览器在点击页面之前禁止发声",
+    ),
+    "language": Text("中文", "English"),
+    "language_hint": Text("Switch to Chinese", "切换到英文"),
+    "to_scale": Text("{speed} mm/s · {gain} mm/mV", "{speed} mm/s · {gain} mm/mV"),
+    "not_to_scale": Text("not to scale", "未按比例"),
+    "calibrate": Text("Screen calibration", "屏幕校准"),
+    "calibrate_text": Text(
+        "Hold a ruler or a bank card to the screen and move the slider until the bar measures "
+        "exactly 85.6 mm (the long side of a card).",
+        "将直尺或银行卡贴近屏幕，拖动滑块，直到横条长度恰好为 85.6 毫米（卡片长边）。",
+    ),
+    "calibrate_save": Text("Save", "保存"),
+    "calibrate_clear": Text("Forget", "清除"),
+    "cancel": Text("Cancel", "取消"),
+    "px_per_mm": Text("{n} px/mm", "{n} 像素/毫米"),
+    "speed": Text("Speed", "走速"),
+    "gain": Text("Gain", "增益"),
+    "layout": Text("Layout", "布局"),
+    "back": Text("Back to the wall", "返回总览"),
+    "filter_raw": Text("no filter; each lead is centred once per sweep", "未滤波；每次扫描各导联居中一次"),
+    "history": Text("Last minutes", "近期回顾"),
+    "minutes": Text("{n} min", "{n} 分钟"),
+    "history_none": Text("The archive has nothing for this time yet", "该时段暂无存档数据"),
+    "history_off": Text("No archive is connected", "未连接存档"),
+    "history_live": Text("Live", "实时"),
+    "history_at": Text("Recorded {time}", "记录于 {time}"),
+    "history_hint": Text("Click to see this moment at full scale", "点击查看该时刻的完整波形"),
+    "lead": Text("Lead", "导联"),
+    "episodes": Text("Alarms of this patient", "该患者的报警"),
+    "episodes_none": Text("None so far", "暂无"),
+    "evidence": Text("{value} {unit} (limit {threshold})", "{value} {unit}（限值 {threshold}）"),
+    "unknown_stream": Text("This recording is not known here", "未找到该记录"),
+    "patient": Text("Patient", "患者"),
+    "device": Text("Device", "设备"),
+    "details": Text("Open bed {bed}", "打开 {bed} 床"),
+    "new_alarm": Text(
+        "High priority alarm. {kind}. Bed {bed}, {clinic}.",
+        "高优先级报警。{kind}。{clinic}，{bed} 床。",
+    ),
+    "shift_hint": Text(
+        "Keys: arrows move, Enter opens, A audio pause, L language",
+        "按键：方向键移动，回车打开，A 声音暂停，L 切换语言",
+    ),
+}
+
+CATALOGUE: Final[dict[str, Text]] = (
+    {f"kind.{k}": v for k, v in _KINDS.items()}
+    | {f"rhythm.{k}": v for k, v in _RHYTHMS.items()}
+    | {f"flag.{k}": v for k, v in _FLAGS.items()}
+    | {f"link.{k}": v for k, v in _LINKS.items()}
+    | _WORDS
+    | {f"ui.{k}": v for k, v in _UI.items()}
+)
+
+
+def text(key: str, language: str = "en", **values: object) -> str:
+    """The text of `key` in `language` ("en" or "zh"), with `values` put in.
+
+    A key that is not in the catalogue comes back as it is: an unknown condition must still be seen.
+    """
+    entry = CATALOGUE.get(key)
+    if entry is None:
+        return key
+    found = entry.zh if language == "zh" else entry.en
+    return found.format(**values) if values else found
+
+
+def as_json() -> dict[str, dict[str, str]]:
+    """``{"en": {key: text}, "zh": {...}}``, as the pages load it."""
+    return {language: {k: getattr(t, language) for k, t in CATALOGUE.items()} for language in LANGUAGES}
