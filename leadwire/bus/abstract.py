@@ -9,7 +9,8 @@ runs the same suite on both. The promises, in the suite's words:
 - delivery is at least once: what was polled and not committed comes again to the next owner;
 - within a group each partition has one owner; without a group a consumer sees all partitions;
 - a message over the topic's `max_bytes` raises `MessageTooLarge` and harms no other;
-- while the broker is away, calls raise `BusUnavailable` or wait, and work again when it is back.
+- while the broker is away, calls raise `BusUnavailable` or wait, and work again when it is back;
+- a member that lost its partitions (it hung, its lease ran out) commits nothing over the new owner.
 """
 
 import zlib
@@ -18,7 +19,10 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
+from leadwire.errors import MessageTooLarge
 from leadwire.topics import Topic
+
+MAX_KEY_BYTES = 1024
 
 
 class TopicPartition(NamedTuple):
@@ -52,6 +56,16 @@ def partition_of(key: str, partitions: int) -> int:
     return zlib.crc32(key.encode()) % partitions
 
 
+def check_size(topic: Topic, key: str, value: bytes | None) -> None:
+    """Raise `MessageTooLarge` unless `key` and `value` fit into `topic`."""
+    if value is not None and len(value) > topic.max_bytes:
+        raise MessageTooLarge(
+            f"{len(value)} bytes came for {topic.name}; at most {topic.max_bytes} were expected"
+        )
+    if len(key) > MAX_KEY_BYTES // 4 and len(key.encode()) > MAX_KEY_BYTES:
+        raise MessageTooLarge(f"a key of {len(key)} characters came; at most {MAX_KEY_BYTES} bytes expected")
+
+
 OnPartitions = Callable[[frozenset[TopicPartition]], None]
 Start = Literal["earliest", "latest"]
 
@@ -63,7 +77,8 @@ class Producer(Protocol):
         """Queue one message and return at once with its future.
 
         The future ends with the message's `Position` once it is durable, or with `BusUnavailable`.
-        Messages travel in batches; nothing needs to be called to set them off.
+        Messages travel in batches; nothing needs to be called to set them off. After a failure
+        later messages may still arrive: whoever needs the order publishes again from the failed one.
 
         Raises
         ------
@@ -73,7 +88,13 @@ class Producer(Protocol):
         ...
 
     def flush(self, timeout_s: float = 30.0) -> None:
-        """Return when everything published before is durable; raise `BusUnavailable` otherwise."""
+        """Return when everything published before is durable.
+
+        Raises
+        ------
+        BusUnavailable
+            It took longer than `timeout_s`, or a message published since the last `flush` failed.
+        """
         ...
 
     def close(self) -> None:
@@ -94,7 +115,8 @@ class Consumer(Protocol):
     def commit(self, offsets: Mapping[TopicPartition, int] | None = None) -> None:
         """Make the group's next owner begin at `offsets` (the next to read); None: all polled so far.
 
-        Partitions no longer assigned are passed over. Without a group it is an error (`BugError`).
+        Partitions no longer owned, or just changing hands, are passed over. Without a group it is
+        an error (`BugError`).
         """
         ...
 
@@ -115,11 +137,14 @@ class Consumer(Protocol):
         ...
 
     def lag(self) -> int:
-        """Messages on the owned partitions not yet polled."""
+        """Messages on the owned partitions not yet polled (an upper bound on compacted topics)."""
         ...
 
     def close(self) -> None:
-        """Leave the group at once, without committing."""
+        """Call `on_revoked` with all owned partitions, then leave the group at once.
+
+        Nothing is committed but by `on_revoked`.
+        """
         ...
 
 
@@ -127,7 +152,15 @@ class Bus(Protocol):
     """A connection to one bus."""
 
     def create_topics(self, topics: Iterable[Topic]) -> None:
-        """Make the topics that do not exist; leave the others alone."""
+        """Make the topics that do not exist; leave the others alone.
+
+        Publishing to a topic that was never made fails; `consumer` makes its own.
+
+        Raises
+        ------
+        SettingError
+            A topic exists with another number of partitions: keys would move.
+        """
         ...
 
     def producer(self) -> Producer: ...
@@ -139,6 +172,7 @@ class Bus(Protocol):
         start: Start = "earliest",
         on_assigned: OnPartitions | None = None,
         on_revoked: OnPartitions | None = None,
+        on_lost: OnPartitions | None = None,
     ) -> Consumer:
         """A consumer of `topics`.
 
@@ -149,8 +183,12 @@ class Bus(Protocol):
         start
             Where to begin on a partition without a committed offset.
         on_assigned, on_revoked
-            Called inside `poll` (and `close`) with the partitions gained or lost; after
-            `on_assigned` returns, polling begins at the committed offset or where it `seek`ed.
+            Called inside `poll` (and `close`), in its thread, with the partitions gained or given
+            up. After `on_assigned` returns, polling begins at the committed offset or where it
+            `seek`ed. In `on_revoked` the partitions are still owned: a commit counts.
+        on_lost
+            Called inside `poll` with partitions that others may own by now: their state must be
+            forgotten, and nothing be published or committed for them.
         """
         ...
 
