@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Protocol
 
-from leadwire.ranges import check_signals, check_stream_id
+from leadwire.ranges import check_calibrated, check_stream_id
 
-MAX_SAMPLE = 1 << 53
-"""Sample numbers stay below this, so that every language's numbers hold them exactly."""
+SAMPLE_LIMIT = 1 << 52
+"""Sample numbers stay below this; a stream at 2 kHz takes 70,000 years to get there."""
 
-MAX_TIME = 1e10
+TIME_LIMIT = 1e10
 """Device times are 0 <= t < this, in s since the Unix epoch by the device's clock."""
 
 _DEVICE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,47}\Z")
@@ -99,10 +99,13 @@ class Hello:
                 f"stream id {self.stream!r} came from device {self.device!r}; "
                 f"'{self.device}.' and a name were expected"
             )
-        check_signals(self.fs, tuple(s.name for s in self.signals), tuple(s.units for s in self.signals))
-        for s in self.signals:
-            if not 0 < s.adc_gain < 1e9:  # NaN fails too
-                raise ValueError(f"adc_gain {s.adc_gain} came; more than 0 and less than 1e9 was expected")
+        check_calibrated(
+            self.fs,
+            tuple(s.name for s in self.signals),
+            tuple(s.units for s in self.signals),
+            tuple(s.adc_gain for s in self.signals),
+            tuple(s.baseline for s in self.signals),
+        )
         check_sample("acknowledged", self.acknowledged)
         check_time("device_time", self.device_time)
         check_time("started", self.started)
@@ -152,9 +155,10 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class Bye:
-    """The stream ends; `end_sample` is one past its last sample."""
+    """All samples were sent, the last is `end_sample` - 1; `oldest` as in `Data`."""
 
     end_sample: int
+    oldest: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,6 +183,13 @@ class Ack:
 
 
 @dataclass(frozen=True, slots=True)
+class Resend:
+    """Samples from `sample` on did not arrive: send again what is held from there on."""
+
+    sample: int
+
+
+@dataclass(frozen=True, slots=True)
 class Close:
     """The gateway ends the connection, or refuses it."""
 
@@ -187,7 +198,7 @@ class Close:
 
 
 FromDevice = Hello | Data | Status | Bye
-FromGateway = Welcome | Ack | Close
+FromGateway = Welcome | Ack | Resend | Close
 
 
 class GatewaySide(Protocol):
@@ -209,6 +220,10 @@ class GatewaySide(Protocol):
 
     def acknowledge(self, sample: int) -> None:
         """Tell the device that every sample below `sample` is durable. Never goes back."""
+        ...
+
+    def resend(self, sample: int) -> None:
+        """Ask for the samples from `sample` on again: a gap the device may still fill."""
         ...
 
     def close(self, code: CloseCode, reason: str) -> None:
@@ -275,13 +290,13 @@ class DeviceSide(Protocol):
 
 def check_sample(name: str, sample: int) -> int:
     """Return `sample` if it can be a sample number, else raise ValueError."""
-    if not 0 <= sample < MAX_SAMPLE:
-        raise ValueError(f"{name} {sample} came; 0 to {MAX_SAMPLE - 1} was expected")
+    if not 0 <= sample < SAMPLE_LIMIT:
+        raise ValueError(f"{name} {sample} came; 0 to {SAMPLE_LIMIT - 1} was expected")
     return sample
 
 
 def check_time(name: str, time: float) -> float:
     """Return `time` if it can be a device time in s, else raise ValueError."""
-    if not 0 <= time < MAX_TIME:  # NaN fails too
-        raise ValueError(f"{name} {time} s came; 0 to {MAX_TIME:g} s since the Unix epoch was expected")
+    if not 0 <= time < TIME_LIMIT:  # NaN fails too
+        raise ValueError(f"{name} {time} s came; 0 to {TIME_LIMIT:g} s since the Unix epoch was expected")
     return time

@@ -18,6 +18,7 @@ from ingest.protocols.port import (
     FromGateway,
     GatewaySide,
     Hello,
+    Resend,
     Status,
     Welcome,
 )
@@ -65,7 +66,7 @@ class GatewayConnection:
             )
         elif isinstance(event, Bye):
             self.state = State.ENDED
-        assert not isinstance(event, Welcome | Ack | Close)
+        assert not isinstance(event, FromGateway)
         return [event]
 
     def welcome(self, resume: int, server_time: float, idle_timeout_s: int) -> None:
@@ -83,6 +84,10 @@ class GatewayConnection:
         if self.state in (State.OPEN, State.ENDED) and sample > self._acknowledged:
             self._acknowledged = sample
             self._send(Ack(sample))
+
+    def resend(self, sample: int) -> None:
+        if self.state is State.OPEN:
+            self._send(Resend(sample))
 
     def close(self, code: CloseCode, reason: str) -> None:
         if self.state is not State.CLOSED:

@@ -3,6 +3,7 @@
 It is what a firmware does, in Python and sans-I/O; simulators and tests speak through it.
 """
 
+import bisect
 from collections import deque
 from dataclasses import dataclass, replace
 
@@ -14,6 +15,7 @@ from ingest.protocols.port import (
     Data,
     FromGateway,
     Hello,
+    Resend,
     Status,
     Welcome,
     check_time,
@@ -136,6 +138,10 @@ class Device:
                     f"ack of sample {event.sample} came; at most {self.next_sample} was expected"
                 )
             self._forget_below(event.sample)
+        elif isinstance(event, Resend) and self._welcomed:
+            if not self._bye_sent:  # after a bye the gateway closes, and asks in the next welcome
+                at = bisect.bisect_right(self._held, event.sample, key=lambda b: b.first_sample)
+                self._unsent = min(self._unsent, max(0, at - 1))
         elif isinstance(event, Close):
             self.closed = event
         else:
@@ -157,7 +163,7 @@ class Device:
                 self._unsent += 1
             elif self._finished and not self._bye_sent:
                 self._bye_sent = True
-                messages.append(encode(Bye(self.next_sample)))
+                messages.append(encode(Bye(self.next_sample, self.oldest)))
             else:
                 break
         return messages

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from enum import IntEnum
 
 from ingest.protocols.port import (
-    MAX_TIME,
+    TIME_LIMIT,
     Ack,
     Bye,
     Close,
@@ -19,6 +19,7 @@ from ingest.protocols.port import (
     FromDevice,
     FromGateway,
     Hello,
+    Resend,
     Signal,
     Status,
     Welcome,
@@ -41,14 +42,15 @@ class Type(IntEnum):
     BYE = 0x04
     WELCOME = 0x81
     ACK = 0x82
-    CLOSE = 0x83
+    RESEND = 0x83
+    CLOSE = 0x84
 
 
 _HELLO = struct.Struct("<BBHHH64s48s96s64s64s64s32sdQqq")
 _SIGNAL = struct.Struct("<32s16sdiI")
 _DATA = struct.Struct("<BBHIQQqHH")
 _STATUS = struct.Struct("<BBHHBBQq")
-_BYE = struct.Struct("<BBHIQ")
+_BYE = struct.Struct("<BBHIQQ")
 _WELCOME = struct.Struct("<BBHIQqHH")
 _ACK = struct.Struct("<BBHIQ")
 _CLOSE = struct.Struct("<BBHHH120s")
@@ -123,9 +125,10 @@ _ENCODERS: dict[type, Callable[..., bytes]] = {
     Hello: _encode_hello,
     Data: _encode_data,
     Status: _encode_status,
-    Bye: lambda m: _BYE.pack(Type.BYE, VERSION, 0, 0, m.end_sample),
+    Bye: lambda m: _BYE.pack(Type.BYE, VERSION, 0, 0, m.end_sample, m.oldest),
     Welcome: _encode_welcome,
     Ack: lambda m: _ACK.pack(Type.ACK, VERSION, 0, 0, m.sample),
+    Resend: lambda m: _ACK.pack(Type.RESEND, VERSION, 0, 0, m.sample),
     Close: _encode_close,
 }
 
@@ -220,9 +223,11 @@ def _decode_status(body: bytes) -> Status:
 
 
 def _decode_bye(body: bytes) -> Bye:
-    zero, end = _fields(_BYE, body)
+    zero, end, oldest = _fields(_BYE, body)
     _zero(zero)
-    return Bye(check_sample("end_sample", end))
+    if oldest > end:
+        raise ValueError(f"oldest {oldest} came with end_sample {end}; at most that was expected")
+    return Bye(check_sample("end_sample", end), oldest)
 
 
 def _decode_welcome(body: bytes) -> Welcome:
@@ -240,6 +245,12 @@ def _decode_ack(body: bytes) -> Ack:
     return Ack(check_sample("sample", sample))
 
 
+def _decode_resend(body: bytes) -> Resend:
+    zero, sample = _fields(_ACK, body)
+    _zero(zero)
+    return Resend(check_sample("sample", sample))
+
+
 def _decode_close(body: bytes) -> Close:
     if len(body) != _CLOSE.size:
         raise ValueError(f"{len(body) + _CRC.size} bytes came; {_CLOSE.size + _CRC.size} were expected")
@@ -255,6 +266,7 @@ _DECODERS: dict[int, Callable[[bytes], FromDevice | FromGateway]] = {
     Type.BYE: _decode_bye,
     Type.WELCOME: _decode_welcome,
     Type.ACK: _decode_ack,
+    Type.RESEND: _decode_resend,
     Type.CLOSE: _decode_close,
 }
 
@@ -283,8 +295,8 @@ def _us(seconds: float) -> int:
 
 
 def _s(microseconds: int) -> float:
-    if not 0 <= microseconds < MAX_TIME * 1e6:
-        raise ValueError(f"time {microseconds} us came; 0 to {MAX_TIME * 1e6:.0f} us was expected")
+    if not 0 <= microseconds < TIME_LIMIT * 1e6:
+        raise ValueError(f"time {microseconds} us came; 0 to {TIME_LIMIT * 1e6:.0f} us was expected")
     return microseconds / 1e6
 
 
