@@ -39,7 +39,8 @@ SCHEMA_VERSION = 1
 INVALID_SAMPLE = -32768
 """The int16 value that says "no measurement here", as in WFDB format 16."""
 
-_UNIT_IN_MV = {"mV": 1.0, "uV": 1e-3, "V": 1e3}
+UNIT_IN_MV = {"mV": 1.0, "uV": 1e-3, "V": 1e3}
+"""The units of ECG leads; a signal in any other unit is another waveform and keeps its unit."""
 
 
 class _Message(Struct, frozen=True, kw_only=True, tag_field="type"):
@@ -78,7 +79,7 @@ def _calibration(
     units: tuple[str, ...], adc_gain: tuple[float, ...], baseline: tuple[int, ...]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Baseline, and mV (or the signal's own unit) per digit, one per signal; shared, never written to."""
-    scale = np.array([_UNIT_IN_MV.get(u, 1.0) for u in units]) / np.array(adc_gain)
+    scale = np.array([UNIT_IN_MV.get(u, 1.0) for u in units]) / np.array(adc_gain)
     return np.array(baseline, dtype=np.float64), scale
 
 
@@ -171,7 +172,7 @@ class SampleChunk(_Message, frozen=True, kw_only=True, tag="chunk"):
 
     def ecg_leads(self) -> tuple[int, ...]:
         """Indices of the signals that are ECG leads."""
-        return tuple(i for i, u in enumerate(self.units) if u in _UNIT_IN_MV)
+        return tuple(i for i, u in enumerate(self.units) if u in UNIT_IN_MV)
 
     def rows(self, start: int, stop: int) -> "SampleChunk":
         """The rows with sample numbers `start` <= n < `stop` (both inside this chunk) as a chunk.
