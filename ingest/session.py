@@ -95,20 +95,17 @@ class Session:
             sig_name=t.sig_name, units=t.units, started=h.started, ended=ended, firmware=h.firmware,
         )  # fmt: skip
 
-    def connect(self, hello: Hello, now: Moment) -> list[Output]:
-        """The stream's device has connected again.
-
-        Raises
-        ------
-        ProtocolRejected
-            Another device, sampling frequency or signals than before.
-        """
+    def check(self, hello: Hello) -> None:
+        """Raise ProtocolRejected if `hello` brings another device, fs or signals than before."""
         old = self.hello
         if (old.device, old.fs, old.signals) != (hello.device, hello.fs, hello.signals):
             raise ProtocolRejected(
                 f"stream {hello.stream} came with another fs or other signals than before; "
                 "the same, or a new stream, were expected"
             )
+
+    def connect(self, hello: Hello, now: Moment) -> list[Output]:
+        """The stream's device has connected again, with a `hello` that passes `check`."""
         self.hello = hello
         if hello.acknowledged > self._window.next_row:
             # Another gateway went on with the stream meanwhile.
