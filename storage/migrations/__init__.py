@@ -1,0 +1,1 @@
+"""The archive's migrations (Alembic). `storage.database.upgrade` runs them; nobody else does."""

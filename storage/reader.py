@@ -1,0 +1,280 @@
+"""Reading the archive: waveforms with their gaps, envelopes, beats, episodes, alerts, streams.
+
+Every call sees the archive at one moment: what was flushed, compacted or not. Safe to use from
+several threads. Times are s since 1970; sample ranges are start <= n < stop.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import msgspec
+import sqlalchemy as sa
+
+from leadwire.model import (
+    Alert,
+    Beat,
+    DeviceStatus,
+    HeartRate,
+    LinkEvent,
+    Quarantined,
+    RhythmEpisode,
+    SignalQuality,
+    StreamInfo,
+)
+from leadwire.ranges import MAX_SAMPLE
+from storage import event_blocks, tables, waveforms
+from storage.blocks import block_of
+from storage.database import Database, check
+from storage.event_blocks import DenseEvent
+from storage.lines import Line
+from storage.waveforms import Envelope, Segment
+
+E = TypeVar("E", bound=DenseEvent)
+
+
+@dataclass(frozen=True, slots=True)
+class ArchivedStream:
+    """A stream the archive knows.
+
+    `info` is None while its StreamInfo has not come. `end_sample` is one past the last archived
+    sample, 0 without waveform. `started` is the time of sample 0, s since 1970, on the gateway's
+    clock when the stream was first seen.
+    """
+
+    stream: str
+    info: StreamInfo | None
+    fs: float
+    end_sample: int
+    started: float
+
+
+class Reader:
+    """Reads one archive. Made by `storage.open_reader`."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def streams(self) -> list[ArchivedStream]:
+        """All streams, the last one seen first."""
+        with self._db.reading() as connection:
+            return self._streams(connection, sa.true())
+
+    def stream(self, stream: str) -> ArchivedStream | None:
+        """One stream, None if the archive has not seen it."""
+        with self._db.reading() as connection:
+            found = self._streams(connection, tables.streams.c.stream == stream)
+        return found[0] if found else None
+
+    def read_waveform(
+        self, stream: str, start: int, stop: int, leads: Sequence[str] | None = None
+    ) -> list[Segment]:
+        """The samples with start <= n < stop, as they came.
+
+        Parameters
+        ----------
+        leads
+            Names of the signals wanted; None: all.
+
+        Returns
+        -------
+        list of Segment
+            Ascending, disjoint, each without a hole and of one calibration. What lies between two
+            of them was never received: it is a gap, and nothing is put there.
+        """
+        with self._db.reading() as connection:
+            return waveforms.read(connection, stream, max(start, 0), min(stop, MAX_SAMPLE), leads)
+
+    def envelope(
+        self, stream: str, start: int, stop: int, n_columns: int, leads: Sequence[str] | None = None
+    ) -> Envelope:
+        """Lowest and highest sample of each of about `n_columns` columns over start <= n < stop.
+
+        Columns of 4096 samples and more begin and end on multiples of 2048 and come from the stored
+        envelope, so a week is drawn without decoding a sample; `Envelope.edges` tells where.
+        """
+        with self._db.reading() as connection:
+            return waveforms.envelope(
+                connection, stream, max(start, 0), min(stop, MAX_SAMPLE), n_columns, leads
+            )
+
+    def beats(self, stream: str, start: int = 0, stop: int = MAX_SAMPLE) -> list[Beat]:
+        """Beats with start <= sample < stop, ascending."""
+        return self._dense(Beat, stream, start, stop)
+
+    def heart_rates(self, stream: str, start: int = 0, stop: int = MAX_SAMPLE) -> list[HeartRate]:
+        """Heart rates with start <= sample < stop, ascending."""
+        return self._dense(HeartRate, stream, start, stop)
+
+    def qualities(self, stream: str, start: int = 0, stop: int = MAX_SAMPLE) -> list[SignalQuality]:
+        """Signal qualities with start <= sample < stop, ascending."""
+        return self._dense(SignalQuality, stream, start, stop)
+
+    def episodes(
+        self, stream: str, start: int = 0, stop: int = MAX_SAMPLE, kind: str | None = None
+    ) -> list[RhythmEpisode]:
+        """Episodes that touch start <= n < stop (one without an end lasts), by onset."""
+        e = tables.events.c
+        touching = (e.sample < stop) & (e.end_sample.is_(None) | (e.end_sample > start) | (e.sample >= start))
+        where = touching if kind is None else touching & (e.kind == kind)
+        return [msgspec.json.decode(d, type=RhythmEpisode) for d in self._rare("episode", stream, where)]
+
+    def link_events(self, stream: str, start: int = 0, stop: int = MAX_SAMPLE) -> list[LinkEvent]:
+        """Link events with start <= sample < stop."""
+        within = (tables.events.c.sample >= start) & (tables.events.c.sample < stop)
+        return [msgspec.json.decode(d, type=LinkEvent) for d in self._rare("link", stream, within)]
+
+    def device_statuses(self, stream: str, start: int = 0, stop: int = MAX_SAMPLE) -> list[DeviceStatus]:
+        """What the device said of itself at start <= sample < stop."""
+        within = (tables.events.c.sample >= start) & (tables.events.c.sample < stop)
+        return [
+            msgspec.json.decode(d, type=DeviceStatus) for d in self._rare("device_status", stream, within)
+        ]
+
+    def alerts(
+        self,
+        stream: str | None = None,
+        since: float | None = None,
+        until: float | None = None,
+        active: bool | None = None,
+        limit: int = 1000,
+    ) -> list[Alert]:
+        """The present state of each alert, the last raised first.
+
+        Parameters
+        ----------
+        stream
+            Only this stream's.
+        since, until
+            Only those raised at since <= t < until, s since 1970.
+        active
+            True: only those that last; False: only those that ended.
+        limit
+            At most so many.
+        """
+        a = tables.alerts.c
+        last = sa.select(a.id, sa.func.max(a.version).label("version")).group_by(a.id).subquery()
+        query = sa.select(a.data).join(last, (a.id == last.c.id) & (a.version == last.c.version))
+        if stream is not None:
+            query = query.where(a.stream == stream)
+        if since is not None:
+            query = query.where(a.raised_at >= since)
+        if until is not None:
+            query = query.where(a.raised_at < until)
+        if active is not None:
+            query = query.where((a.state == "active") if active else (a.state != "active"))
+        query = query.order_by(a.raised_at.desc(), a.id).limit(limit)
+        return [msgspec.json.decode(data, type=Alert) for data in self._scalars(query)]
+
+    def alert_history(self, alert_id: str) -> list[Alert]:
+        """Every transition of one alert, from the first."""
+        a = tables.alerts.c
+        query = sa.select(a.data).where(a.id == alert_id).order_by(a.version)
+        return [msgspec.json.decode(data, type=Alert) for data in self._scalars(query)]
+
+    def quarantined(self, limit: int = 100) -> list[Quarantined]:
+        """Refused input, the last first."""
+        q = tables.quarantine.c
+        with self._db.reading() as connection:
+            rows = connection.execute(sa.select(tables.quarantine).order_by(q.time.desc()).limit(limit)).all()
+        return [
+            Quarantined(source=r.source, reason=r.reason, time=r.time, data=r.data, truncated=r.truncated)
+            for r in rows
+        ]
+
+    def time_of(self, stream: str, sample: int) -> float | None:
+        """When the device took `sample`, s since 1970, by its own clock; None: an unknown stream.
+
+        Read off the nearest archived block or part at or before the sample.
+        """
+        with self._db.reading() as connection:
+            return waveforms.time_of(connection, stream, sample)
+
+    def counts(self) -> dict[str, int]:
+        """Rows a table, and `samples` archived (each signal counts), without those not yet compacted."""
+        blocks = tables.waveform_blocks.c
+        with self._db.reading() as connection:
+            found = {
+                name: connection.scalar(sa.select(sa.func.count()).select_from(table)) or 0
+                for name, table in tables.metadata.tables.items()
+            }
+            found["samples"] = int(connection.scalar(sa.select(sa.func.sum(blocks.n_samples))) or 0)
+        return found
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._db.close()
+
+    # ---------------------------------------------------------------- inside
+
+    def _scalars(self, query: sa.Select[tuple[str]]) -> list[str]:
+        with self._db.reading() as connection:
+            return list(connection.scalars(query))
+
+    def _rare(self, type_: str, stream: str, where: sa.ColumnElement[bool]) -> list[str]:
+        e, s = tables.events.c, tables.streams.c
+        return self._scalars(
+            sa.select(e.data)
+            .join(tables.streams, s.id == e.stream_id)
+            .where(s.stream == stream, e.type == type_, where)
+            .order_by(e.sample, e.time, e.kind)
+        )
+
+    def _dense(self, kind: type[E], stream: str, start: int, stop: int) -> list[E]:
+        b, p, s = tables.event_blocks.c, tables.event_parts.c, tables.streams.c
+        name = event_blocks.name_of(kind)
+        span = (block_of(max(start, 0)), block_of(min(stop, MAX_SAMPLE)))
+        with self._db.reading() as connection:
+            stream_id = connection.scalar(sa.select(s.id).where(s.stream == stream))
+            packed = connection.scalars(
+                sa.select(b.data)
+                .where(b.stream_id == stream_id, b.kind == name, b.block.between(*span))
+                .order_by(b.block)
+            ).all()
+            parts = connection.scalars(
+                sa.select(p.data).where(p.stream_id == stream_id, p.block.between(*span)).order_by(p.id)
+            ).all()
+        came: list[DenseEvent] = [event for data in packed for event in event_blocks.unpack(data, stream)]
+        came += [event for data in parts for event in event_blocks.decode_part(data)]
+        return _between((event for event in came if isinstance(event, kind)), start, stop)
+
+    def _streams(self, connection: sa.Connection, where: sa.ColumnElement[bool]) -> list[ArchivedStream]:
+        s, g = tables.streams.c, tables.signals.c
+        blocks, parts = tables.waveform_blocks.c, tables.waveform_parts.c
+        in_blocks = (
+            sa.select(sa.func.max(blocks.end_sample))
+            .join(tables.signals, g.id == blocks.signal_id)
+            .where(g.stream_id == s.id)
+            .scalar_subquery()
+        )
+        in_parts = sa.select(sa.func.max(parts.end_sample)).where(parts.stream_id == s.id).scalar_subquery()
+        query = sa.select(tables.streams, in_blocks.label("a"), in_parts.label("b")).where(where)
+        return [
+            ArchivedStream(
+                stream=row.stream,
+                info=None if row.info is None else msgspec.json.decode(row.info, type=StreamInfo),
+                fs=Line(row.epoch, row.clock_fs).fs,
+                end_sample=max(row.a or 0, row.b or 0),
+                started=row.epoch,
+            )
+            for row in connection.execute(query.order_by(s.id.desc()))
+        ]
+
+
+def _between(events: Iterable[E], start: int, stop: int) -> list[E]:
+    return [event for event in event_blocks.merged(events) if start <= event.sample < stop]
+
+
+def open_reader(url: str, connections: int = 2) -> Reader:
+    """Open the archive at `url` for reading.
+
+    Raises
+    ------
+    SettingError
+        The address is impossible.
+    ArchiveUnavailable
+        The database cannot be reached, or `open_archive` has not made or updated its tables yet.
+    """
+    database = Database(url, connections)
+    check(database)
+    return Reader(database)
