@@ -142,6 +142,8 @@ class Runner:
 
         def commit() -> None:
             assert consumer is not None
+            # A snapshot must never be durable before the events of the samples that it contains.
+            producer.flush()
             publish(self._stage.checkpoint())
             producer.flush()
             # Only what was processed: a partition's position may be ahead of the work.

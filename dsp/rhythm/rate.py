@@ -1,0 +1,119 @@
+"""tachycardia and bradycardia, each plain or extreme: the heart rate against its limits.
+
+What is compared is the very rate that is shown, once a second, so that no number on the screen ever
+contradicts an alarm. A level begins after `BEGIN_S` seconds in a row beyond its limit and
+ends after `END_S` seconds back inside by `HYSTERESIS`; of the two levels the worse alone is said.
+
+Noise makes irregular false beats, and a fast regular rhythm makes no quiet slices (see `quality.py`):
+so a rate is withheld only where most of the window was not usable *and* the intervals are
+irregular. A rate that cannot be told for `UNKNOWN_S` ends the episode (asystole or a technical
+condition speaks then).
+"""
+
+from msgspec import Struct, field
+
+from dsp.abstract import Second, condition
+from dsp.episodes import begin, end
+from dsp.heart_rate import WINDOW_S
+from leadwire.model import RhythmEpisode
+from leadwire.settings import Limits
+
+BEGIN_S = 2
+END_S = 3
+UNKNOWN_S = 3
+HYSTERESIS = 0.03  # of the limit
+IRREGULAR = 0.25
+POOR_S = 3  # of the window's 8 s
+
+
+class RateState(Struct):
+    """`level`: 0 none, 1, 2 extreme. Seconds in a row: `above` each level, `below` the present one,
+    `unknown` without a rate. `poor`: one bit per past second that was not usable, for `trouble`.
+    """
+
+    level: int = 0
+    above: list[int] = field(default_factory=lambda: [0, 0])
+    below: int = 0
+    unknown: int = 0
+    poor: int = 0
+    trouble: str = ""
+    episode: RhythmEpisode | None = None
+
+
+class _Rate:
+    """One direction: `sign` +1 watches for fast, -1 for slow."""
+
+    def __init__(self, kinds: tuple[str, str], limits: tuple[float, float], sign: int) -> None:
+        self.kinds: tuple[str, ...] = kinds
+        self._limits = limits
+        self._sign = sign
+        self.state = RateState()
+
+    def second(self, now: Second) -> list[RhythmEpisode]:
+        s = self.state
+        s.poor = (s.poor << 1 | (not now.usable)) & ((1 << int(WINDOW_S)) - 1)
+        if not now.usable:
+            s.trouble = now.trouble
+        if now.rate is None:
+            s.above = [0, 0]
+            s.unknown += 1
+            return self._change(now, 0, "") if s.level and s.unknown >= UNKNOWN_S else []
+        s.unknown = 0
+        for i, limit in enumerate(self._limits):
+            s.above[i] = s.above[i] + 1 if self._sign * (now.rate - limit) > 0 else 0
+        reached = 2 if s.above[1] >= BEGIN_S else 1 if s.above[0] >= BEGIN_S else 0
+        if reached == 1 and s.above[1] and s.level == 0:
+            return []  # the next second will tell which of the two it is
+        withheld = ""
+        if s.poor.bit_count() >= POOR_S and now.irregularity > IRREGULAR:
+            withheld = s.trouble
+        if reached > s.level:
+            return self._change(now, reached, withheld)
+        if s.level == 0:
+            return []
+        limit = self._limits[s.level - 1]
+        s.below = s.below + 1 if self._sign * (now.rate - limit) < -HYSTERESIS * limit else 0
+        if s.below >= END_S:
+            return self._change(now, min(reached, s.level - 1), withheld)
+        if s.episode is not None and s.episode.withheld and not withheld and reached:
+            return self._change(now, reached, "")
+        return []
+
+    def open(self) -> list[RhythmEpisode]:
+        return [] if self.state.episode is None else [self.state.episode]
+
+    def _change(self, now: Second, level: int, withheld: str) -> list[RhythmEpisode]:
+        s = self.state
+        out: list[RhythmEpisode] = []
+        if s.episode is not None:
+            out.append(end(s.episode, now.start))
+        s.episode = None
+        s.level, s.below = level, 0
+        if level and now.rate is not None:
+            s.episode = begin(
+                now,
+                self.kinds[level - 1],
+                now.start,
+                rule="heart_rate",
+                value=now.rate,
+                threshold=self._limits[level - 1],
+                unit="1/min",
+                leads=now.beat_leads,
+                withheld=withheld,
+            )
+            out.append(s.episode)
+        return out
+
+
+@condition("tachycardia")
+def tachycardia(limits: Limits) -> _Rate:
+    """Fast: `Limits.tachycardia`, `Limits.extreme_tachycardia`."""
+    kinds = ("tachycardia", "extreme_tachycardia")
+    return _Rate(kinds, (limits.tachycardia, limits.extreme_tachycardia), 1)
+
+
+@condition("bradycardia")
+def bradycardia(limits: Limits) -> _Rate:
+    """Slow: `Limits.bradycardia`, `Limits.extreme_bradycardia`."""
+    kinds = ("bradycardia", "extreme_bradycardia")
+    return _Rate(kinds, (limits.bradycardia, limits.extreme_bradycardia), -1)
