@@ -12,9 +12,10 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 import structlog
+from prometheus_client import start_http_server
 
 from leadwire.bus import Bus, open_bus
-from leadwire.errors import RetryError
+from leadwire.errors import RetryError, SettingError
 from leadwire.runner import Runner, Stage
 from leadwire.settings import Settings
 from leadwire.topics import TOPICS
@@ -62,6 +63,7 @@ async def _run(settings: Settings, roles: tuple[str, ...], alongside: Alongside 
         if bus is None:
             return 0
         running.callback(bus.close)
+        _start_metrics(settings, running)
         gateway = dashboard = ""
         for role in sorted(roles, key=ROLES.index):
             if role == "dashboard":
@@ -102,6 +104,18 @@ async def _open_bus(settings: Settings, stop: "asyncio.Future[None]") -> Bus | N
             await asyncio.wait([stop], timeout=wait_s)
             wait_s = min(2 * wait_s, 10.0)
     return None
+
+
+def _start_metrics(settings: Settings, running: AsyncExitStack) -> None:
+    if settings.metrics_port == 0:
+        return
+    try:
+        server, _ = start_http_server(settings.metrics_port, settings.metrics_host)
+    except OSError as why:
+        raise SettingError(
+            f"metrics_port {settings.metrics_port} on {settings.metrics_host} came: {why}"
+        ) from None
+    running.callback(server.shutdown)
 
 
 def _stage(role: str, settings: Settings, bus: Bus) -> Stage:

@@ -74,6 +74,10 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     gateway_tokens: Annotated[str, _help("file with one 'device token' pair a line; empty: any token")] = ""
     dashboard_host: Annotated[str, _help("address the dashboard listens on")] = "127.0.0.1"
     dashboard_port: Annotated[int, _help("port of the dashboard; 0: any free one", ge=0, le=65535)] = 8070
+    metrics_host: Annotated[str, _help("address that this process serves /metrics on")] = "127.0.0.1"
+    metrics_port: Annotated[
+        int, _help("port of /metrics, for Prometheus and health checks; 0: none", ge=0, le=65535)
+    ] = 0
     snapshot_s: Annotated[float, _help("seconds between snapshots of the detectors", ge=0.1, le=60)] = 5.0
     reorder_s: Annotated[
         float, _help("seconds that the gateway waits for data that overtook", ge=0, le=30)
