@@ -61,7 +61,7 @@ from typing import Final, get_args
 
 import numpy as np
 
-from leadwire.model import Beat, QualityFlag, SampleChunk
+from leadwire.model import UNIT_IN_MV, Beat, QualityFlag, SampleChunk
 
 VERSION: Final = 1
 WAVE, STATE, LOST, CLOCK = 1, 2, 3, 4
@@ -77,7 +77,6 @@ _STATE = struct.Struct("<dddffBBBBI")
 _BEAT = struct.Struct("<dfB3x")
 _LOST = struct.Struct("<II")
 _CLOCK = struct.Struct("<dB7x")
-_UNIT_IN_MV: Final = {"mV": 1.0, "uV": 1e-3, "V": 1e3}
 
 
 def _frame(kind: int, stream: int, body: bytes) -> bytes:
@@ -123,7 +122,7 @@ def wave(
         )
     ]
     for lead, column in leads:
-        gain = chunk.adc_gain[column] / _UNIT_IN_MV.get(chunk.units[column], 1.0)
+        gain = chunk.adc_gain[column] / UNIT_IN_MV.get(chunk.units[column], 1.0)
         off = chunk.sig_name[column] in chunk.lead_off
         parts.append(_LEAD.pack(lead, off, 0, gain, chunk.baseline[column]))
     columns = [column for _, column in leads]
