@@ -30,7 +30,8 @@ class Database:
     url
         ``sqlite:///PATH`` or ``postgresql://USER:PASSWORD@HOST:PORT/NAME``.
     connections
-        Most connections held to a PostgreSQL server.
+        Most connections held to a PostgreSQL server; ``?connections=NUMBER`` in the address goes
+        first. 0: hold none, connect for each transaction (for a server that takes one at a time).
 
     Raises
     ------
@@ -48,13 +49,7 @@ class Database:
         if address.get_backend_name() == "sqlite" and address.database:
             self.engine = _sqlite_engine(address)
         elif address.get_backend_name() == "postgresql" and address.database:
-            self.engine = sa.create_engine(
-                address.set(drivername="postgresql+psycopg2"),
-                pool_size=connections,
-                max_overflow=0,
-                pool_pre_ping=True,
-                connect_args={"connect_timeout": 10, "application_name": "leadwire"},
-            )
+            self.engine = _postgres_engine(address, connections)
         else:
             raise SettingError(f"archive address {_shown(address)} came; {_EXPECTED} was expected")
         self.url = _shown(address)
@@ -138,6 +133,20 @@ def _shown(address: sa.URL) -> str:
 
 def _first_line(why: Exception) -> str:
     return str(getattr(why, "orig", why)).strip().split("\n")[0]
+
+
+def _postgres_engine(address: sa.URL, connections: int) -> sa.Engine:
+    asked = address.query.get("connections", str(connections))
+    if not isinstance(asked, str) or not asked.isdecimal():
+        raise SettingError(f"archive address {_shown(address)} came; connections=NUMBER was expected")
+    pool: dict[str, Any] = {"poolclass": sa.NullPool}
+    if int(asked):
+        pool = {"pool_size": int(asked), "max_overflow": 0, "pool_pre_ping": True}
+    return sa.create_engine(
+        address.set(drivername="postgresql+psycopg2").difference_update_query(["connections"]),
+        connect_args={"connect_timeout": 10, "application_name": "leadwire"},
+        **pool,
+    )
 
 
 def _sqlite_engine(address: sa.URL) -> sa.Engine:

@@ -20,7 +20,7 @@ from leadwire.model import Beat, HeartRate, SignalQuality
 E = TypeVar("E", bound=Beat | HeartRate | SignalQuality)
 DenseEvent = Beat | HeartRate | SignalQuality
 KINDS: dict[str, type[DenseEvent]] = {"beat": Beat, "heart_rate": HeartRate, "quality": SignalQuality}
-_KIND_OF = {kind: name for name, kind in KINDS.items()}
+KIND_OF: dict[type, str] = {kind: name for name, kind in KINDS.items()}
 _FORMAT = 1
 _CONFIG = ChunkConfig(compression_level=10)
 _part_decoder = msgspec.msgpack.Decoder(list[DenseEvent])
@@ -30,14 +30,9 @@ Column = tuple[Any, ...]
 is, the rest), ("t", table, ints) or ("x", values)."""
 
 
-def name_of(kind: type[DenseEvent]) -> str:
-    """The word for messages of `kind` in `event_blocks.kind`."""
-    return _KIND_OF[kind]
-
-
 def kind_of(event: DenseEvent) -> str:
     """The word for `event` in `event_blocks.kind`."""
-    return _KIND_OF[type(event)]
+    return KIND_OF[type(event)]
 
 
 def encode_part(events: Sequence[DenseEvent]) -> bytes:

@@ -222,7 +222,7 @@ class Reader:
 
     def _dense(self, kind: type[E], stream: str, start: int, stop: int) -> list[E]:
         b, p, s = tables.event_blocks.c, tables.event_parts.c, tables.streams.c
-        name = event_blocks.name_of(kind)
+        name = event_blocks.KIND_OF[kind]
         span = (block_of(max(start, 0)), block_of(min(stop, MAX_SAMPLE)))
         with self._db.reading() as connection:
             stream_id = connection.scalar(sa.select(s.id).where(s.stream == stream))

@@ -44,8 +44,7 @@ class Segment:
     def p_signal(self) -> NDArray[np.float64]:
         """Physical samples, shape (n_samples, n_sig): mV for ECG leads, NaN where invalid."""
         scale = np.array([UNIT_IN_MV.get(u, 1.0) for u in self.units], np.float64) / np.array(self.adc_gain)
-        p: NDArray[np.float64] = self.d_signal - np.array(self.baseline, np.float64)
-        p *= scale
+        p: NDArray[np.float64] = (self.d_signal.astype(np.float64) - np.array(self.baseline)) * scale
         p[self.d_signal == INVALID_SAMPLE] = np.nan
         return p
 
@@ -91,7 +90,7 @@ class _Signal:
 
     def physical(self, digital: Samples) -> NDArray[np.float64]:
         scale = UNIT_IN_MV.get(self.units, 1.0) / self.adc_gain
-        values: NDArray[np.float64] = (digital - float(self.baseline)) * scale
+        values: NDArray[np.float64] = (digital.astype(np.float64) - self.baseline) * scale
         return values
 
 
