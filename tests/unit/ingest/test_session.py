@@ -1,6 +1,7 @@
 """A stream's session: whatever way the blocks come, the bus gets the same rows, and nothing is acknowledged
 that it has not."""
 
+import itertools
 import random
 from collections.abc import Iterable
 from dataclasses import replace
@@ -67,7 +68,7 @@ def cuts(draw: st.DrawFn) -> list[Data]:
     """0..end in blocks of any length, some again and cut otherwise."""
     end = draw(st.integers(1, 300))
     marks = sorted({0, end, *draw(st.lists(st.integers(1, end), max_size=12))})
-    sent = [block(a, b) for a, b in zip(marks, marks[1:], strict=False)]
+    sent = [block(a, b) for a, b in itertools.pairwise(marks)]
     for _ in range(draw(st.integers(0, 6))):
         a = draw(st.integers(0, end - 1))
         sent.append(block(a, draw(st.integers(a + 1, end))))
@@ -239,9 +240,7 @@ def test_leads_that_are_off_stand_on_every_chunk_from_the_status_s_sample_on():
     s = session()
     out = s.data(block(0, 100), NOW)
     (said,) = s.status(Status(sample=150, device_time=STARTED, lead_off=(1,), battery=80.0), NOW)
-    assert said == DeviceStatus(
-        stream="bed-7.1", sample=150, time=NOW.time, lead_off=("L1",), battery=80.0
-    )
+    assert said == DeviceStatus(stream="bed-7.1", sample=150, time=NOW.time, lead_off=("L1",), battery=80.0)
     out += s.data(block(100, 200), NOW)
     s.status(Status(sample=250, device_time=STARTED), NOW)
     out += s.data(block(200, 300), NOW)
