@@ -18,7 +18,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
+import numpy as np
 from msgspec import Struct
+from numpy.typing import NDArray
 
 from leadwire.model import RhythmEpisode, SampleChunk, StreamEvent
 from leadwire.settings import Limits
@@ -56,19 +58,19 @@ class Second:
     start, stop
         Its samples: start <= n < stop.
     known
-        Every QRS whose R lies before this sample has been reported.
+        Every QRS whose R lies before this sample has been reported, but for rare search-backs.
     fresh
         R peaks reported during this second, ascending.
     beats
-        The latest R peaks (up to 32), ascending, `fresh` included; broken off by missing data.
+        The latest R peaks (up to 32) since data were last missing, ascending, `fresh` included.
     beat_leads
         The leads that the newest beat was seen in.
     rate
         Heart rate in 1/min, None if it cannot be told.
     irregularity
         Spread of the latest R-R intervals relative to their median (0: a clock).
-    flags
-        Per lead the bits of `dsp.quality` (`OFF`, `FLAT` ...).
+    flags, union
+        Per lead the bits of `dsp.quality` (`OFF`, `FLAT` ...), and those of all leads together.
     measured
         At least one lead was measured for most of the second.
     seeing
@@ -87,11 +89,12 @@ class Second:
     stop: int = 0
     known: int = 0
     fresh: list[int] = field(default_factory=list)
-    beats: list[int] = field(default_factory=list)
+    beats: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     beat_leads: tuple[str, ...] = ()
     rate: float | None = None
     irregularity: float = 0.0
     flags: list[int] = field(default_factory=list)
+    union: int = 0
     measured: bool = False
     seeing: bool = False
     usable: bool = False

@@ -32,7 +32,7 @@ def begin(
             value=value,
             threshold=threshold,
             unit=unit,
-            beats=tuple(now.beats[-BEATS_SHOWN:]),
+            beats=tuple(now.beats[-BEATS_SHOWN:].tolist()),
             leads=leads,
             quality=now.score,
             detail=detail,

@@ -7,7 +7,9 @@ A single interval of twice the others' length, all others being regular, counts 
 must not read as a slow heart. Not here: finding beats, or limits.
 """
 
-from msgspec import Struct
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
 
 WINDOW_S = 8.0
 MAX_INTERVALS = 16
@@ -15,15 +17,8 @@ KEPT = 32
 SILENT_S = 5.0
 """Longer without a beat (below 12/min) there is no rate, and the next beat begins anew."""
 
-MISSED = (1.75, 2.25)
+MISSED_LOW, MISSED_HIGH = 1.75, 2.25
 REGULAR = 0.15
-
-
-class HeartState(Struct):
-    """The latest R peaks since the last break, ascending, and the newest one's leads."""
-
-    beats: list[int] = []
-    leads: int = 0
 
 
 class HeartRateMeter:
@@ -33,63 +28,80 @@ class HeartRateMeter:
     ----------
     fs
         Sampling rate in Hz.
+
+    Attributes
+    ----------
+    state
+        The number of R peaks since the last break, then the latest `KEPT` of them, oldest first.
     """
 
     def __init__(self, fs: float) -> None:
         self.fs = fs
-        self.state = HeartState()
+        self.state = np.zeros(1 + KEPT, dtype=np.int64)
 
-    def beat(self, sample: int, leads: int, broken: bool) -> float | None:
+    def beats(self) -> NDArray[np.int64]:
+        """The latest R peaks since the last break, ascending; a view."""
+        return self.state[1 : 1 + self.state[0]]
+
+    def last(self) -> int:
+        """The latest R peak, -1 if there is none."""
+        n = int(self.state[0])
+        return int(self.state[n]) if n else -1
+
+    def beat(self, sample: int, broken: bool) -> float | None:
         """Take the next R peak; return its R-R interval in s.
 
         Parameters
         ----------
-        sample, leads
-            Where, and the bits of the leads it was seen in.
+        sample
+            Where.
         broken
             Data were missing since the beat before: the interval is unknown (None).
         """
-        beats = self.state.beats
-        rr = None
-        if beats and not broken:
-            rr = (sample - beats[-1]) / self.fs
+        state, n = self.state, int(self.state[0])
+        rr = (sample - int(state[n])) / self.fs if n and not broken else None
         if rr is None or not 0 < rr <= SILENT_S:
-            beats.clear()
-        beats.append(sample)
-        if len(beats) > KEPT:
-            del beats[0]
-        self.state.leads = leads
+            n = 0
+        elif n == KEPT:
+            state[1:-1] = state[2:]
+            n -= 1
+        state[n + 1] = sample
+        state[0] = n + 1
         return rr if rr is None or rr > 0 else None
 
-    def rate(self, known: int) -> float | None:
-        """The rate in 1/min when all beats before sample `known` are in; None if it cannot be told."""
-        beats = self.state.beats
-        if len(beats) < 3 or known - beats[-1] > SILENT_S * self.fs:
-            return None
-        intervals = self._intervals()
-        n = len(intervals)
-        total = sum(intervals)
-        if n >= 4:
-            longest = max(intervals)
-            rest = (total - longest) / (n - 1)
-            others = [i for i in intervals if i != longest]
-            regular = len(others) == n - 1 and all(abs(i - rest) <= REGULAR * rest for i in others)
-            if regular and MISSED[0] * rest < longest < MISSED[1] * rest:
-                n += 1
-        return 60.0 * self.fs * n / total
+    def rate(self, known: int) -> tuple[float | None, float]:
+        """The rate when all beats before sample `known` are in, and how irregular the beats are.
 
-    def irregularity(self) -> float:
-        """The middle half's spread of the latest intervals over their median; 0 for fewer than four."""
-        intervals = sorted(self._intervals())
-        n = len(intervals)
-        if n < 4:
-            return 0.0
-        return (intervals[(3 * n) // 4] - intervals[n // 4]) / intervals[n // 2]
+        Returns
+        -------
+        rate
+            In 1/min; None if it cannot be told.
+        irregularity
+            The spread of the middle half of the intervals over their median; 0 for fewer than four.
+        """
+        rate, irregularity = _rate(self.state, known, self.fs)
+        return (rate if rate > 0 else None), irregularity
 
-    def _intervals(self) -> list[int]:
-        beats = self.state.beats
-        first = max(0, len(beats) - 1 - MAX_INTERVALS)
-        earliest = beats[-1] - WINDOW_S * self.fs if beats else 0
-        while first < len(beats) - 3 and beats[first] < earliest:
-            first += 1
-        return [b - a for a, b in zip(beats[first:], beats[first + 1 :], strict=False)]
+
+@njit(cache=True, nogil=True)
+def _rate(state, known, fs):  # type: ignore[no-untyped-def]
+    last = int(state[0])
+    if last < 3 or known - state[last] > SILENT_S * fs:
+        return 0.0, 0.0
+    first = max(1, last - MAX_INTERVALS)
+    while first < last - 2 and state[first] < state[last] - WINDOW_S * fs:
+        first += 1
+    rr = np.diff(state[first : last + 1])
+    rr.sort()
+    n = rr.size
+    total = state[last] - state[first]
+    counted = n
+    irregularity = 0.0
+    if n >= 4:
+        irregularity = (rr[(3 * n) // 4] - rr[n // 4]) / rr[n // 2]
+        longest = rr[n - 1]
+        rest = (total - longest) / (n - 1)
+        regular = rr[0] >= (1 - REGULAR) * rest and rr[n - 2] <= (1 + REGULAR) * rest
+        if regular and MISSED_LOW * rest < longest < MISSED_HIGH * rest:
+            counted = n + 1
+    return 60.0 * fs * counted / total, irregularity

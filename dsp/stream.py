@@ -13,16 +13,16 @@ from numpy.typing import NDArray
 
 from dsp import quality
 from dsp.abstract import Condition, Second
-from dsp.heart_rate import HeartRateMeter, HeartState
+from dsp.heart_rate import HeartRateMeter
 from dsp.qrs import QrsDetector
 from leadwire.model import UNIT_IN_MV, Beat, HeartRate, RhythmEpisode, SampleChunk, SignalQuality, StreamEvent
 
 BLOCK = 4096
 DARK_S = 0.15
 """All leads missing for so long could hide a QRS complex: the R-R interval across it is unknown."""
-DARK_KEPT = 16
-# The dark stretches kept must reach back over the detector's delay: see `_beat`.
-MAX_DELAY_S = (DARK_KEPT - 1) * DARK_S
+SETTLED_S = 0.5
+"""So long after an R peak its beat has been reported, but for the rare search-back (`delay_s`): the
+conditions do not wait for that, for an asystole is worth more than a beat found late."""
 
 
 class Layout(Struct, frozen=True):
@@ -45,12 +45,14 @@ class RunningState(Struct):
     """The snapshot of `Running`."""
 
     origin: int
+    zero: int
     at: int
     qrs: bytes
     quality: bytes
     dark: int
     darks: list[int]
-    heart: HeartState
+    heart: bytes
+    beat_leads: int
     fresh: list[int]
     conditions: dict[str, msgspec.Raw]
 
@@ -72,6 +74,7 @@ class Running:
         self.layout = layout
         self._stream = stream
         self._origin = self._at = origin
+        self._zero = origin  # of the detector, moved by jumps
         self._conditions = conditions
         ecg = [i for i, unit in enumerate(layout.units) if unit in UNIT_IN_MV]
         self._columns = np.array(ecg, dtype=np.int64)
@@ -79,9 +82,11 @@ class Running:
         self._qrs = QrsDetector(layout.fs, len(ecg)) if ecg else None
         self._quality = quality.QualityMeter(layout.fs, len(ecg))
         self._heart = HeartRateMeter(layout.fs)
+        self._beat_leads = 0
         self._dark = np.zeros(1, dtype=np.int64)
         self._darks: list[int] = []
         self._dark_rows = max(1, round(DARK_S * layout.fs))
+        self._darks_kept = int(self.delay_s / DARK_S) + 2
         self._second = Second(stream=stream, fs=layout.fs, leads=self._leads)
         self._number, self._stop = self._locate(origin)
         self._calibration: tuple[Any, ...] = ()
@@ -148,7 +153,7 @@ class Running:
         self._at += n_samples
         if self._qrs is None:
             return
-        self._qrs.skip(n_samples)
+        self._zero += n_samples
         self._quality.skip(n_samples)
         self._number, self._stop = self._locate(self._at)
 
@@ -156,19 +161,21 @@ class Running:
         """Everything that the future depends on."""
         return RunningState(
             origin=self._origin,
+            zero=self._zero,
             at=self._at,
             qrs=self._qrs.snapshot() if self._qrs is not None else b"",
             quality=self._quality.state.tobytes(),
             dark=int(self._dark[0]),
             darks=self._darks,
-            heart=self._heart.state,
+            heart=self._heart.state.tobytes(),
+            beat_leads=self._beat_leads,
             fresh=self._second.fresh,
             conditions={n: msgspec.Raw(msgspec.msgpack.encode(c.state)) for n, c in self._conditions.items()},
         )
 
     def load(self, state: RunningState) -> None:
         """Go on from `state`; ValueError or msgspec.DecodeError if it does not fit."""
-        self._at = state.at
+        self._at, self._zero = state.at, state.zero
         self._number, self._stop = self._locate(state.at)
         if self._qrs is not None:
             self._qrs.restore(state.qrs)
@@ -176,7 +183,8 @@ class Running:
         self._quality.state[:] = found.reshape(self._quality.state.shape)
         self._dark[0] = state.dark
         self._darks = state.darks
-        self._heart.state = state.heart
+        self._heart.state[:] = np.frombuffer(state.heart, dtype=np.int64)
+        self._beat_leads = state.beat_leads
         self._second.fresh = state.fresh
         for name, raw in state.conditions.items():
             if name in self._conditions:
@@ -201,8 +209,7 @@ class Running:
         n, first = len(x), self._at
         if len(darks):
             self._darks.extend((darks + first).tolist())
-        beats = self._qrs.process(x)
-        beats = beats.tolist() if len(beats) else ()
+        beats = self._qrs.process(x).tolist()
         row = told = 0
         while row < n:
             start = round(self._number * self.layout.fs)
@@ -211,7 +218,7 @@ class Running:
             self._quality.feed(x[row:take], self._off, first + row - start, stop - start)
             row = take
             if first + take == stop:
-                while told < len(beats) and beats[told][1] + self._origin < stop:
+                while told < len(beats) and beats[told][1] + self._zero < stop:
                     self._beat(beats[told], out)
                     told += 1
                 self._close(start, stop, out)
@@ -221,22 +228,25 @@ class Running:
             self._beat(beats[told], out)
             told += 1
         self._at = first + n
-        del self._darks[:-DARK_KEPT]
+        if len(self._darks) > self._darks_kept:
+            # Complete as before: any beat still to come lies behind all that is cut off here.
+            del self._darks[: -self._darks_kept]
 
     def _beat(self, row: tuple[int, int, float, float, int], out: list[StreamEvent]) -> None:
         sample, detected, amplitude, score, mask = row
-        sample += self._origin
-        known = self._heart.state.beats
-        last = known[-1] if known else -1
-        # Complete as long as what was cut from the list is older than any beat still to come.
-        broken = any(last < d <= sample for d in self._darks)
-        rr = self._heart.beat(sample, mask, broken)
+        sample += self._zero
+        broken = False
+        if self._darks:
+            last = self._heart.last()
+            broken = any(last < d <= sample for d in self._darks)
+        rr = self._heart.beat(sample, broken)
+        self._beat_leads = mask
         self._second.fresh.append(sample)
         out.append(
             Beat(
                 stream=self._stream,
                 sample=sample,
-                detected=detected + self._origin,
+                detected=detected + self._zero,
                 rr=rr,
                 amplitude=amplitude,
                 quality=score,
@@ -260,11 +270,10 @@ class Running:
         now, heart = self._second, self._heart
         flags = self._quality.flags.tolist()
         now.start, now.stop = start, stop
-        now.known = stop - round(self._qrs.delay_s * self.layout.fs)  # type: ignore[union-attr]
-        now.beats = heart.state.beats
-        now.beat_leads = self._names(heart.state.leads)
-        now.rate = heart.rate(now.known)
-        now.irregularity = heart.irregularity()
+        now.known = stop - round(SETTLED_S * self.layout.fs)
+        now.beats = heart.beats()
+        now.beat_leads = self._names(self._beat_leads)
+        now.rate, now.irregularity = heart.rate(now.known)
         now.flags = flags
         now.score = max(self._quality.scores.tolist())
         union = 0
@@ -278,6 +287,7 @@ class Running:
                 now.measured = True
                 blocked |= bool(f & (quality.SATURATED | quality.NOISY))
                 flat |= bool(f & quality.FLAT)
+        now.union = union
         now.seeing = now.usable or (flat and not blocked)
         now.trouble = "" if now.usable else ",".join(quality.names(union & quality.USABLE_MASK))
         out.append(
@@ -308,7 +318,7 @@ class Running:
 
 @njit(cache=True, nogil=True)
 def _to_mv(d, columns, scale, off, dark_rows, dark, x, darks):  # type: ignore[no-untyped-def]
-    """Fill `x` with mV, NaN for no measurement; return how many stretches became dark; `darks` has their rows."""
+    """Fill `x` with mV, NaN for no measurement, and `darks` with where stretches became dark; how many."""
     n = 0
     for i in range(d.shape[0]):
         seen = False

@@ -2,7 +2,7 @@
 
 Silence counts from the last R peak (or from where measurement began) to the last sample before which
 every complex has been reported. After `Limits.pause_s` it is a pause, after
-`Limits.asystole_s` asystole, announced up to the detector's delay and one second later.
+`Limits.asystole_s` asystole; each is announced 0.5 to 1.5 s later.
 
 What is silence, and what is blindness:
 

@@ -91,11 +91,11 @@ class Technical:
         return [] if self.state.episode is None else [self.state.episode]
 
     def _concerns(self, now: Second) -> bool:
+        if not now.union & self._flag:
+            return False
         if self._flag == MISSING:
-            return not now.measured and any(f & MISSING for f in now.flags)
-        if self._blinding:
-            return not now.usable and any(f & self._flag for f in now.flags)
-        return any(f & self._flag for f in now.flags)
+            return not now.measured
+        return not (self._blinding and now.usable)
 
 
 @condition("lead_off")
