@@ -12,10 +12,11 @@ from msgspec import Meta, Struct
 
 from leadwire.errors import SettingError
 
-Seconds = Annotated[float, Meta(ge=0)]
+FOR_EVER = 1e9
+Seconds = Annotated[float, Meta(ge=0, le=FOR_EVER)]
+Millivolts = Annotated[float, Meta(ge=0, le=100)]
 Probability = Annotated[float, Meta(ge=0, le=1)]
 Leads = tuple[str, ...]
-FOR_EVER = 1e9
 
 
 class _Fault(Struct, frozen=True, forbid_unknown_fields=True, rename={"for_s": "for", "at_s": "at"}):
@@ -39,26 +40,26 @@ class LeadOff(_Stretch, frozen=True):
 class Mains(_Stretch, frozen=True):
     """Hum of `mv` amplitude at `hz`."""
 
-    mv: Seconds = 0.2
-    hz: Annotated[float, Meta(gt=0)] = 50.0
+    mv: Millivolts = 0.2
+    hz: Annotated[float, Meta(gt=0, le=1000)] = 50.0
 
 
 class Noise(_Stretch, frozen=True):
     """White noise of `mv` standard deviation."""
 
-    mv: Seconds = 0.1
+    mv: Millivolts = 0.1
 
 
 class Saturation(_Stretch, frozen=True):
     """The amplifier sticks to its rail (`mv` either way) outside it: values are cut off there."""
 
-    mv: Seconds = 0.3
+    mv: Millivolts = 0.3
 
 
 class GainStep(_Stretch, frozen=True):
     """The amplitude is `factor` times the true one."""
 
-    factor: float = 0.2
+    factor: Annotated[float, Meta(ge=-100, le=100)] = 0.2
 
 
 class Flat(_Stretch, frozen=True):
@@ -108,7 +109,7 @@ class Storm(_Fault, frozen=True):
 
     at_s: Seconds = 0.0
     for_s: Seconds = 30.0
-    every: Annotated[float, Meta(gt=0)] = 1.0
+    every: Annotated[float, Meta(gt=0, le=FOR_EVER)] = 1.0
 
 
 class Skew(_Fault, frozen=True):
@@ -121,7 +122,7 @@ class ClockJump(_Fault, frozen=True):
     """Somebody sets the device's clock by `by` s; the samples go on without a hole."""
 
     at_s: Seconds = 30.0
-    by: float = 3600.0
+    by: Annotated[float, Meta(ge=-FOR_EVER, le=FOR_EVER)] = 3600.0
 
 
 SampleFault = LeadOff | Mains | Noise | Saturation | GainStep | Flat | Invalid

@@ -161,6 +161,10 @@ class FaultyLink:
         self._first: float | None = None
         self._connected = 0.0
 
+    @property
+    def has_faults(self) -> bool:
+        return bool(self._faults)
+
     def connected(self, now: float) -> None:
         """A new connection begins; what the last one still owed is gone."""
         self._first = now if self._first is None else self._first
