@@ -19,7 +19,7 @@ N_TEMPLATES = 4
 LAGS = 4
 
 # Integer state.
-IN, PHASE, M, STARTED, M_START, N_CAND, N_QRS, N_NOISE, LAST, PEAK_M, SEARCHED, TRIED, N_BEATS = range(13)
+IN, PHASE, M, STARTED, M_START, N_CAND, N_QRS, N_NOISE, LAST, PEAK_M, SEARCHED, TRIED, N_BEATS, LAST_TPL = range(14)
 N_INT = 16
 # Float state.
 D1, D2, PEAK, NOISE, RR, FLOOR, CORR, AMP = range(8)
@@ -62,7 +62,8 @@ class Parameters:
     after = 0.06
     noise_min = 0.05
     snr_power = 2.0
-    upset = 1.5
+    upset = 1.3
+    upset_s = 0.28
     forget = 10.0
     crest = 0.4
     relearn = 2.2
@@ -89,6 +90,7 @@ NAMES = [n for n in vars(Parameters) if not n.startswith("_")]
     NOISE_MIN,
     SNR_POWER,
     UPSET,
+    UPSET_S,
     FORGET,
     CREST,
     RELEARN,
@@ -255,6 +257,7 @@ def learn(band: Array, m: int, templates: Array, tmeta: Array, cand: Array, coun
         w = 1.0
         cand[K_LAG] = 0
     tmeta[t, 1] = count
+    cand[K_TPL] = t
     at = m - length // 2 + int(cand[K_LAG])
     for l in range(band.shape[0]):
         for j in range(length):
@@ -323,6 +326,7 @@ def take(
     out_f[n_out, 0] = cand[K_AMP]
     out_f[n_out, 1] = max(0.0, min(1.0, 1.0 - F[NOISE] / max(d, 1e-3)))
     cand[K_STATE] = TAKEN
+    I[LAST_TPL] = -1
     return n_out + 1
 
 
@@ -335,6 +339,7 @@ def judge(
     chan: Array,
     cfg: Array,
     phi: Array,
+    tmeta: Array,
     trace: Array,
     out_i: Ints,
     out_f: Array,
@@ -343,20 +348,28 @@ def judge(
     """Decide one candidate; returns the number of beats out so far."""
     m = int(cand[K_M])
     dt = (m - I[LAST]) / cfg[RATE]
-    if dt < cfg[REFRACTORY]:
-        cand[K_STATE] = SHADOWED
+    if dt < cfg[UPSET_S] and I[N_QRS] > 0:
         # A larger peak so soon after a beat: that beat was a P wave or an artefact. It cannot be
-        # unsaid, but the levels learn from the larger one.
-        last = (I[N_QRS] - 1) % N_HEIGHTS
+        # unsaid, but levels and templates forget it.
         before = 0.0
         for c in range(len(chan)):
             before += chan[c, GAIN] * chan[c, LASTF]
         if strength(cand, chan) > cfg[UPSET] * before:
+            last = (I[N_QRS] - 1) % N_HEIGHTS
             for c in range(len(chan)):
-                h = cand[K_ENV + c]
-                chan[c, H_QRS + last] = max(chan[c, H_QRS + last], min(h, 3.0 * chan[c, S]))
-                chan[c, LASTF] = max(chan[c, LASTF], h)
+                h = min(cand[K_ENV + c], 3.0 * chan[c, S])
+                chan[c, H_QRS + last] = h
+                chan[c, LASTF] = h
+            if I[LAST_TPL] >= 0:
+                tmeta[I[LAST_TPL], 0] = 0
+                tmeta[I[LAST_TPL], 1] = 0
+                if cand[K_TPL] == I[LAST_TPL]:
+                    cand[K_TPL] = -1.0
             level(I, F, chan, cfg)
+            if dt >= cfg[REFRACTORY]:
+                I[N_QRS] -= 1
+    if dt < cfg[REFRACTORY]:
+        cand[K_STATE] = SHADOWED
         return n_out
     d = features(cand, I, F, chan, cfg, phi)
     threshold = F[NOISE] + cfg[THRESHOLD] * (1.0 - F[NOISE])
@@ -391,6 +404,7 @@ def search_back(
     chan: Array,
     cfg: Array,
     phi: Array,
+    tmeta: Array,
     trace: Array,
     out_i: Ints,
     out_f: Array,
@@ -412,12 +426,12 @@ def search_back(
                 best = k
     if best >= 0:
         before = n_out
-        n_out = judge(cands[best % N_CANDIDATES], True, I, F, chan, cfg, phi, trace, out_i, out_f, n_out)
+        n_out = judge(cands[best % N_CANDIDATES], True, I, F, chan, cfg, phi, tmeta, trace, out_i, out_f, n_out)
         if n_out > before:
             for k in range(best + 1, I[N_CAND]):
                 if cands[k % N_CANDIDATES, K_STATE] == NEW:
                     n_out = judge(
-                        cands[k % N_CANDIDATES], False, I, F, chan, cfg, phi, trace, out_i, out_f, n_out
+                        cands[k % N_CANDIDATES], False, I, F, chan, cfg, phi, tmeta, trace, out_i, out_f, n_out
                     )
     return n_out
 
@@ -634,13 +648,14 @@ def run(
                 I[N_CAND] += 1
                 F[PEAK] = 0.0
                 before = n_out
-                n_out = judge(cand, False, I, F, chan, cfg, phi, trace, out_i, out_f, n_out)
+                n_out = judge(cand, False, I, F, chan, cfg, phi, tmeta, trace, out_i, out_f, n_out)
                 if n_out > before:
                     learn(band, I[PEAK_M] - pd + int(0.02 * rate), templates, tmeta, cand, I[N_BEATS])
+                    I[LAST_TPL] = int(cand[K_TPL])
             rr = F[RR] if F[RR] > 0 else 1.0
             if (m - I[LAST]) / rate > cfg[BACK_RR] * rr + cfg[LOOK] and I[SEARCHED] < I[LAST]:
                 I[SEARCHED] = m
-                n_out = search_back(cands, I, F, chan, cfg, phi, trace, out_i, out_f, n_out)
+                n_out = search_back(cands, I, F, chan, cfg, phi, tmeta, trace, out_i, out_f, n_out)
         quiet = I[STARTED] == 0 and m - I[M_START] > cfg[START] * rate
         quiet = quiet or (I[STARTED] != 0 and m - I[LAST] > cfg[RELEARN] * rate)
         if quiet and m - I[TRIED] >= 0.2 * rate:
@@ -656,7 +671,7 @@ def run(
                 I[STARTED] = 1
                 F[PEAK] = 0.0
                 for k in range(I[N_CAND]):
-                    n_out = judge(cands[k], False, I, F, chan, cfg, phi, trace, out_i, out_f, n_out)
+                    n_out = judge(cands[k], False, I, F, chan, cfg, phi, tmeta, trace, out_i, out_f, n_out)
                 I[SEARCHED] = m
         I[M] += 1
     return n_out
