@@ -1,8 +1,9 @@
 """Heart rate from R peaks: the mean over the latest 8 s, robust against one missed beat.
 
 Like bedside monitors the rate is 60 n / (time of n intervals), so bigeminy of 80 beats a minute reads
-80. The intervals taken are the latest that fit into `WINDOW_S`, at least two, at most 16:
-15/min to 300/min are told, and a step 80 -> 120 or 80 -> 40 is through within 8 s and a beat.
+80. The intervals taken are the latest that fit into `WINDOW_S`, at least two, at most 10
+(an even number: bigeminy again): 15/min to 300/min are told, and a step 80 -> 120 or 80 -> 40 is
+through within 8 s and a beat.
 A single interval of twice the others' length, all others being regular, counts as two: one missed beat
 must not read as a slow heart. Not here: finding beats, or limits.
 """
@@ -12,7 +13,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 WINDOW_S = 8.0
-MAX_INTERVALS = 16
+MAX_INTERVALS = 10
 KEPT = 32
 SILENT_S = 5.0
 """Longer without a beat (below 12/min) there is no rate, and the next beat begins anew."""

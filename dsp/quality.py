@@ -16,8 +16,8 @@ mains and wander are told and gate nothing: the QRS detector filters both. A rhy
 a lead with none of the other five (`USABLE_MASK`).
 
 "Noisy" compares the median swing of 16 slices of the second, which complexes do not reach, with the
-complexes' usual size on that lead (median of the latest 60 seconds that had any and were not
-noisy), because noise matters as far as it can hide or imitate complexes: 0.2 mV of it is nothing
+complexes' usual size on that lead (median of the latest 60 seconds in which some stood out),
+because noise matters as far as it can hide or imitate complexes: 0.2 mV of it is nothing
 beside 2 mV complexes and everything beside 0.5 mV ones. The mean of three seconds decides. Noise against
 QRS energy is Zaunseder et al. 2011 and Di Marco et al. 2012 (CinC 2011); departures: order statistics
 instead of means, a causal reference per patient, and seconds instead of whole records. At the chosen
@@ -53,7 +53,6 @@ FLOOR_MV = 0.15
 
 SLICES = 16
 SECONDS = 60  # remembered sizes of complexes
-RELEARN_S = 30  # noise that lasts longer is how this patient's lead looks now: learn from it
 FORGET_S = 0.5  # filters begin anew after so long without measurement
 
 # Columns of a lead's row of state.
@@ -62,9 +61,9 @@ TOP, BOTTOM, AT_TOP, AT_BOTTOM, LEVEL, LEVEL_N = 5, 6, 7, 8, 9, 10
 SLOW, SLOW_LO, SLOW_HI = 11, 12, 13
 BAND = 14  # 2 biquads
 GOERTZEL = 18  # 2 frequencies
-SIZE_N, NOISY_FOR = 22, 23
-RATIOS = 24  # of the two seconds before
-SLICE_LO = 26
+SIZE_N = 22
+RATIOS = 23  # of the two seconds before
+SLICE_LO = 25
 SLICE_HI = SLICE_LO + SLICES
 SIZES = SLICE_HI + SLICES
 LEAD_STATE = SIZES + SECONDS
@@ -234,18 +233,16 @@ def _close_second(length, rails, mains, state, flags, scores):  # type: ignore[n
                 spans.sort()
                 size = spans[SLICES - 1]
                 n = min(int(s[SIZE_N]), SECONDS)
-                usual = max(FLOOR_MV, size / 2)  # the present size counts at once after a gain step
-                if n > 0:
-                    usual = max(usual, np.median(s[SIZES : SIZES + n]))
-                ratio = spans[SLICES // 2] / usual
+                noise = spans[SLICES // 2]
+                usual = max(FLOOR_MV, size)
+                if n > 0:  # the present size counts at once after a gain step, yet only half
+                    usual = max(FLOOR_MV, size / 2, np.median(s[SIZES : SIZES + n]))
+                ratio = noise / usual
                 mean = (ratio + s[RATIOS] + s[RATIOS + 1]) / 3
                 s[RATIOS], s[RATIOS + 1] = ratio, s[RATIOS]
                 if mean > NOISE_RATIO:
                     mask |= NOISY
-                    s[NOISY_FOR] += 1.0
-                else:
-                    s[NOISY_FOR] = 0.0
-                if size >= FLOOR_MV and (s[NOISY_FOR] == 0.0 or s[NOISY_FOR] > RELEARN_S):
+                if size >= FLOOR_MV and noise <= NOISE_RATIO * size:
                     n = int(s[SIZE_N])
                     s[SIZES + n % SECONDS] = size
                     s[SIZE_N] = n + 1 if n + 1 < 2 * SECONDS else SECONDS
