@@ -4,9 +4,10 @@
 here: it works with the cable out. No route changes anything.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Annotated
 
 from fastapi import FastAPI, Query, Request, Response, WebSocket
 from fastapi.exceptions import RequestValidationError
@@ -18,15 +19,16 @@ from starlette.exceptions import HTTPException
 from dashboard import history, sockets
 from dashboard.feed import Feed
 from dashboard.guard import SECURITY_HEADERS, host_allowed, origin_allowed
-from dashboard.history import HistoryReader
+from dashboard.history import Span
 from dashboard.hub import Hub
 from dashboard.messages import error_body, to_json
 from leadwire import catalogue
 from leadwire.bus import Bus
 from leadwire.clock import Clock, SystemClock
 from leadwire.errors import RetryError
-from leadwire.ranges import check_stream_id
+from leadwire.ranges import MAX_SAMPLE, MAX_SIG, check_stream_id
 from leadwire.settings import Settings
+from storage import Reader
 
 STATIC = Path(__file__).parent / "static"
 
@@ -35,7 +37,7 @@ _CODES = {400: "bad_request", 404: "not_found", 405: "method_not_allowed", 422: 
 
 def create_app(
     bus: Bus,
-    reader: HistoryReader | None = None,
+    reader: Reader | None = None,
     settings: Settings | None = None,
     clock: Clock | None = None,
 ) -> FastAPI:
@@ -68,7 +70,8 @@ def create_app(
     app.state.hub = hub
     _add_guard(app, {settings.dashboard_host.lower()})
     _add_errors(app)
-    _add_api(app, hub, clock, reader)
+    _add_api(app, hub, clock)
+    _add_history(app, reader)
     _add_sockets(app, hub, clock, {settings.dashboard_host.lower()})
     _add_pages(app)
     return app
@@ -116,7 +119,7 @@ def _json(data: bytes) -> Response:
     return Response(data, media_type="application/json")
 
 
-def _add_api(app: FastAPI, hub: Hub, clock: Clock, reader: HistoryReader | None) -> None:
+def _add_api(app: FastAPI, hub: Hub, clock: Clock) -> None:
     texts = to_json(dict(catalogue.as_json()))
 
     @app.get("/api/catalogue")
@@ -140,24 +143,49 @@ def _add_api(app: FastAPI, hub: Hub, clock: Clock, reader: HistoryReader | None)
         """Present states of all alerts."""
         return _json(to_json([hub.alert_view(e) for e in hub.alerts.present(clock.now())]))
 
-    @app.get("/api/history")
-    async def get_history(
-        stream: str,
-        start: int = Query(ge=0),
-        stop: int = Query(ge=1),
-        lead: str = Query(max_length=32),
-        bins: int = Query(default=0, ge=0, le=history.MAX_BINS),
-    ) -> Response:
-        """Recorded samples `start` <= n < `stop` of one lead in mV, or the envelope in `bins` bins."""
-        try:
-            check_stream_id(stream)
-            wanted = history.Span(stream, lead, start, stop)
-        except ValueError as why:
-            return _error(422, "bad_request", str(why))
+
+_Start = Annotated[int, Query(ge=0, le=MAX_SAMPLE)]
+_Stop = Annotated[int, Query(ge=1, le=MAX_SAMPLE)]
+_Leads = Annotated[list[Annotated[str, Query(min_length=1, max_length=32)]], Query(max_length=MAX_SIG)]
+_Columns = Annotated[int, Query(ge=1, le=history.MAX_COLUMNS)]
+
+
+def _add_history(app: FastAPI, reader: Reader | None) -> None:
+    async def ask(work: Callable[[Reader], object]) -> Response:
         if reader is None:
             return _error(404, "no_archive", "no archive is connected to this dashboard")
-        found = await run_in_threadpool(history.read, reader, wanted, bins)
-        return _json(to_json(found))
+        try:
+            # Databases block; the event loop must not.
+            return _json(to_json(await run_in_threadpool(work, reader)))
+        except ValueError as why:
+            return _error(422, "bad_request", str(why))
+
+    @app.get("/api/history/stream")
+    async def get_stream(stream: str) -> Response:
+        """A stream of the archive, live or not."""
+        found = await ask(lambda r: history.stream(r, check_stream_id(stream)))
+        return found if found.body != b"null" else _error(404, "not_found", "the archive has no such stream")
+
+    @app.get("/api/history/envelope")
+    async def get_envelope(
+        stream: str, start: _Start, stop: _Stop, lead: _Leads, columns: _Columns
+    ) -> Response:
+        """Lowest and highest of one lead in each of about `columns` columns."""
+        return await ask(lambda r: history.envelope(r, _span(stream, start, stop, lead), columns))
+
+    @app.get("/api/history/samples")
+    async def get_samples(stream: str, start: _Start, stop: _Stop, lead: _Leads) -> Response:
+        """Every sample of some leads, and the beats."""
+        return await ask(lambda r: history.samples(r, _span(stream, start, stop, lead)))
+
+    @app.get("/api/history/alerts")
+    async def get_alerts(stream: str) -> Response:
+        """The present state of each of a stream's alerts, the last raised first."""
+        return await ask(lambda r: history.alerts(r, check_stream_id(stream)))
+
+
+def _span(stream: str, start: int, stop: int, leads: Sequence[str]) -> Span:
+    return Span(check_stream_id(stream), start, stop, tuple(dict.fromkeys(leads)))
 
 
 def _add_sockets(app: FastAPI, hub: Hub, clock: Clock, names: set[str]) -> None:

@@ -115,7 +115,7 @@ def read_subscribe(text: str) -> Subscribe:
         raise RejectError(f"no subscribe message came: {why}") from None
 
 
-def to_json(message: Struct | dict[str, object] | list[Struct]) -> bytes:
+def to_json(message: object) -> bytes:
     """JSON bytes of anything above."""
     return _encoder.encode(message)
 

@@ -6,12 +6,12 @@ import threading
 import uvicorn
 
 from dashboard.app import create_app
-from dashboard.history import HistoryReader
 from dashboard.messages import MAX_CLIENT_MESSAGE
 from leadwire.bus import Bus
 from leadwire.clock import Clock
 from leadwire.errors import BugError, SettingError
 from leadwire.settings import Settings
+from storage import Reader
 
 _SEND_BUFFER = 1 << 18
 """Bytes the kernel may hold for a client: more would hide a slow one, and age its waveforms."""
@@ -29,7 +29,7 @@ class DashboardService:
     def __init__(
         self,
         bus: Bus,
-        reader: HistoryReader | None = None,
+        reader: Reader | None = None,
         settings: Settings | None = None,
         clock: Clock | None = None,
     ) -> None:
@@ -85,7 +85,7 @@ class DashboardService:
 def serve(
     bus: Bus,
     stop: threading.Event,
-    reader: HistoryReader | None = None,
+    reader: Reader | None = None,
     settings: Settings | None = None,
     clock: Clock | None = None,
 ) -> None:

@@ -8,7 +8,7 @@ import { onScale, pxPerMm } from "./scale.js";
 import { el, put } from "./dom.js";
 import { onLanguage, t } from "./i18n.js";
 
-const MIN_W = 288, MIN_H = 124, MAX_H = 300, GAP = 6;
+const MIN_W = 270, MIN_H = 110, MAX_H = 300, GAP = 6;
 
 const grid = document.querySelector("#grid");
 const empty = document.querySelector("#empty");
