@@ -4,8 +4,9 @@ Published messages are on disk (``synchronous=FULL``) before their future is don
 offsets and leases ride along unsynchronised: after a power cut the last of them may be missing,
 which only means that some work is done again.
 
-A waiting `poll` is woken at once by a message published on the same `LocalBus`, and notices those
-of other processes by looking at SQLite's change counter, some microseconds every `LOOK_S`.
+A waiting `poll` is woken at once by a message published on the same `LocalBus`. Those of other
+processes are noticed by the writer thread, which looks at SQLite's change counter every few
+milliseconds while there is a consumer.
 """
 
 import threading
@@ -25,32 +26,14 @@ from leadwire.bus.abstract import (
 )
 from leadwire.bus.local_file import connect, create_topics, partition_ids, unavailable
 from leadwire.bus.local_groups import Membership
-from leadwire.bus.local_writer import Failures, Item, Lease, Writer
+from leadwire.bus.local_writer import Bell, Failures, Item, Lease, Writer
 from leadwire.clock import Clock, SystemClock
 from leadwire.errors import BugError, BusUnavailable
 from leadwire.topics import Topic
 
-LOOK_S = 0.015
 _BUSY_S = 5.0
+_LOOK_S = 0.25
 _MAX_POLL_BYTES = 16 << 20
-
-
-class _Bell:
-    """Wakes the consumers of one `LocalBus`."""
-
-    def __init__(self) -> None:
-        self._changed = threading.Condition()
-        self.rung = 0
-
-    def ring(self) -> None:
-        with self._changed:
-            self.rung += 1
-            self._changed.notify_all()
-
-    def wait(self, seen: int, timeout_s: float) -> None:
-        """Return once it has rung more than `seen` times, or after `timeout_s`."""
-        with self._changed:
-            self._changed.wait_for(lambda: self.rung != seen, timeout_s)
 
 
 class LocalBus:
@@ -93,11 +76,9 @@ class LocalBus:
         self._clock = clock or SystemClock()
         self._lease_s = lease_s
         self._lock = threading.Lock()
-        self._bell = _Bell()
+        self._bell = Bell()
         self._db = connect(self._path, _BUSY_S, "FULL")
-        self._writer = Writer(
-            self._path, self._clock, linger_s, delivery_s, tidy_s, self._lock, self._bell.ring
-        )
+        self._writer = Writer(self._path, self._clock, linger_s, delivery_s, tidy_s, self._lock, self._bell)
 
     def create_topics(self, topics: Iterable[Topic]) -> None:
         with unavailable(self._path), self._lock:
@@ -179,7 +160,7 @@ class LocalConsumer:
         membership: Membership | None,
         start: Start,
         tell: tuple[OnPartitions, OnPartitions, OnPartitions],
-        shared: tuple[threading.Lock, _Bell, Writer, float],
+        shared: tuple[threading.Lock, Bell, Writer, float],
     ) -> None:
         self._path = path
         self._membership = membership
@@ -198,6 +179,7 @@ class LocalConsumer:
         self._seen_change = -1
         self._lease: Lease | None = None
         self._closed = False
+        self._bell.listen(1)
 
     def poll(self, timeout_s: float, max_records: int = 500) -> list[Record]:
         if self._closed:
@@ -214,7 +196,7 @@ class LocalConsumer:
             left = deadline - time.monotonic()
             if records or left <= 0:
                 return records
-            self._bell.wait(rung, min(left, LOOK_S))
+            self._bell.wait(rung, min(left, _LOOK_S))  # the writer may be stuck
 
     def commit(self, offsets: Mapping[TopicPartition, int] | None = None) -> None:
         member = self._member()
@@ -247,6 +229,7 @@ class LocalConsumer:
         if self._closed:
             return
         self._closed = True
+        self._bell.listen(-1)
         try:
             if self._next:
                 self._on_revoked(self.assignment())

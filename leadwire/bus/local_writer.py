@@ -1,5 +1,7 @@
 """The one thread of a local bus that writes: messages in groups, leases of members, retention.
 
+It also watches for what other processes write, and wakes the consumers that wait.
+
 A commit to disk costs a millisecond or more whatever is in it, so what is published while one
 runs, and for a few milliseconds more, shares the next one.
 """
@@ -7,7 +9,6 @@ runs, and for a few milliseconds more, shares the next one.
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +29,9 @@ TOMBSTONE_S = 3600.0
 """How long a deletion on a compacted topic is kept for readers to see, in s."""
 MAX_SILENT_S = 300.0
 """A consumer that has not polled for so long is hung; its lease is no longer renewed. In s."""
+LOOK_S = 0.015
+"""How often the file is looked at for other processes' messages while there is a consumer, in s."""
+SLOW_LOOK_S = 0.1
 _BUSY_S = 0.5
 _TIDY_ROWS = 500
 _TIDY_BUDGET_S = 0.1
@@ -61,6 +65,30 @@ class Lease:
     polled: float
 
 
+class Bell:
+    """Wakes the consumers of one bus."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self.rung = 0
+        self.listeners = 0
+
+    def listen(self, more: int) -> None:
+        """Count a consumer that came (1) or went (-1)."""
+        with self._changed:
+            self.listeners += more
+
+    def ring(self) -> None:
+        with self._changed:
+            self.rung += 1
+            self._changed.notify_all()
+
+    def wait(self, seen: int, timeout_s: float) -> None:
+        """Return once it has rung more than `seen` times, or after `timeout_s`."""
+        with self._changed:
+            self._changed.wait_for(lambda: self.rung != seen, timeout_s)
+
+
 @dataclass(slots=True)
 class _Queue:
     """What waits for the writer. Everything here is guarded by `changed`."""
@@ -88,8 +116,8 @@ class Writer:
     lock
         Held around each write transaction, so that threads of this process queue up at once
         instead of in SQLite's sleeps.
-    written
-        Called after each group that was written.
+    bell
+        Rung after each group that was written, and when another connection changed the file.
     """
 
     def __init__(
@@ -100,7 +128,7 @@ class Writer:
         delivery_s: float,
         tidy_s: float,
         lock: threading.Lock,
-        written: Callable[[], None],
+        bell: Bell,
     ) -> None:
         self._path = path
         self._clock = clock
@@ -108,11 +136,12 @@ class Writer:
         self._delivery_s = delivery_s
         self._tidy_s = tidy_s
         self._lock = lock
-        self._written = written
+        self._bell = bell
         self._queue = _Queue()
         self._leases: dict[str, Lease] = {}
         self._ids: dict[str, list[int]] = {}
         self._db = connect(path, _BUSY_S, "FULL")
+        self._seen_change = -1
         self._next_renewal = 0.0
         self._next_tidy = time.monotonic() + tidy_s
         self._thread = threading.Thread(target=self._run, name="bus-writer", daemon=True)
@@ -159,6 +188,7 @@ class Writer:
             elif closed:
                 return
             try:
+                self._watch()
                 self._chores()
             except sqlite3.Error as why:
                 log.warning("bus chores put off", file=str(self._path), why=str(why))
@@ -167,7 +197,8 @@ class Writer:
         queue = self._queue
         with queue.changed:
             if not queue.items and not queue.closed:
-                queue.changed.wait(max(0.0, self._next_chore() - time.monotonic()))
+                idle_s = self._next_chore() - time.monotonic()
+                queue.changed.wait(min(LOOK_S if self._bell.listeners else SLOW_LOOK_S, max(0.0, idle_s)))
             if queue.items and not queue.closed:
                 queue.changed.wait_for(
                     lambda: queue.hurry or queue.closed or queue.size > MAX_GROUP_BYTES, self._linger_s
@@ -193,7 +224,7 @@ class Writer:
                 log.exception("bus writer")
                 _fail(items, BusUnavailable(f"bus file {self._path}: {why!r}"))
                 return
-        self._written()
+        self._bell.ring()
         for item, position in done:
             if position is None:
                 name = item.topic.name if item.topic else ""
@@ -227,6 +258,12 @@ class Writer:
             done += [(item, Position(number, n)) for n, item in enumerate(group, first)]
         done += [(item, Position(0, 0)) for item in items if item.topic is None]
         return done
+
+    def _watch(self) -> None:
+        (change,) = self._db.execute("PRAGMA data_version").fetchone()
+        if change != self._seen_change:
+            self._seen_change = change
+            self._bell.ring()
 
     def _next_chore(self) -> float:
         return min(self._next_tidy, self._next_renewal) if self._leases else self._next_tidy

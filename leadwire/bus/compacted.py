@@ -1,0 +1,62 @@
+"""Reading a compacted topic to its end: the last value of each key."""
+
+import time
+from collections.abc import Collection
+
+from leadwire.bus.abstract import Bus, TopicPartition
+from leadwire.errors import BusUnavailable
+from leadwire.topics import Topic
+
+SILENT_S = 30.0
+"""The longest silence of the bus before the end is given up, in s."""
+
+
+def read_compacted(bus: Bus, topic: Topic, partitions: Collection[int] | None = None) -> dict[str, bytes]:
+    """Return the last value of each key up to the end that `topic` had at the call.
+
+    Parameters
+    ----------
+    partitions
+        Only keys of these partitions; None: of all.
+
+    Returns
+    -------
+    dict
+        In the order in which the values were published, per partition. Deleted keys are not in it.
+
+    Raises
+    ------
+    BusUnavailable
+        The bus is away, or went silent for `SILENT_S` before the end.
+    """
+    ends = {
+        TopicPartition(topic.name, number): end
+        for number, end in bus.end_offsets(topic).items()
+        if end > 0 and (partitions is None or number in partitions)
+    }
+    if not ends:
+        return {}
+
+    def assigned(gained: frozenset[TopicPartition]) -> None:
+        everything = bus.end_offsets(topic)
+        for tp in gained - ends.keys():
+            consumer.seek(tp, everything[tp.partition])  # nothing of it is wanted
+
+    latest: dict[str, bytes] = {}
+    consumer = bus.consumer([topic], on_assigned=assigned)
+    try:
+        heard = time.monotonic()
+        while True:
+            for record in consumer.poll(1.0):
+                heard = time.monotonic()
+                if TopicPartition(record.topic, record.partition) not in ends:
+                    continue
+                latest.pop(record.key, None)
+                if record.value is not None:
+                    latest[record.key] = record.value
+            if consumer.assignment() and all(consumer.position(tp) >= end for tp, end in ends.items()):
+                return latest
+            if time.monotonic() - heard > SILENT_S:
+                raise BusUnavailable(f"{topic.name} went silent before its end was read")
+    finally:
+        consumer.close()
