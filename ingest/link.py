@@ -131,7 +131,8 @@ class Link:
                 reason = f"a message over {self._protocol.max_bytes} bytes came"
                 self._quarantine(reason, b"")
                 return Ending(None, reason)
-        return Ending(None, "the connection broke" if self._bye is None else "the connection closed")
+            return Ending(None, "the connection broke")
+        return Ending(None, "the device closed the connection")
 
     async def _take(self, event: FromDevice) -> Ending | None:
         """Act on an event; an `Ending` if it is the last."""
