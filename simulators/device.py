@@ -76,6 +76,8 @@ class SimulatedDevice:
 
     Attributes
     ----------
+    stream, fs, n_samples
+        The stream's id, its sampling frequency in Hz, its length if it has one.
     device
         The protocol's side of it: `next_sample`, `acknowledged`, `lost`.
     connections
@@ -125,6 +127,8 @@ class SimulatedDevice:
             started=started,
         )
         self.stream = hello.stream
+        self.fs = source.fs
+        self.n_samples = source.n_samples
         self.device = Device(hello, max_held_bytes)
         self.connections = 0
         self.refused: Close | None = None
