@@ -127,8 +127,16 @@ def _top_parser() -> argparse.ArgumentParser:
     return top
 
 
+def _log_to_stderr() -> None:
+    """Standard output is for addresses and results."""
+    import structlog
+
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return the exit status: 0 done, 1 failed, 2 wrongly asked."""
+    _log_to_stderr()
     argv = list(sys.argv[1:] if argv is None else argv)
     try:
         if argv[:1] == ["bench"]:

@@ -8,14 +8,15 @@ import asyncio
 import signal
 import threading
 from collections.abc import Awaitable, Callable, Iterable
-from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from contextlib import AsyncExitStack, ExitStack, closing
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import structlog
 from prometheus_client import start_http_server
 
 from leadwire.bus import Bus, open_bus
-from leadwire.errors import RetryError, SettingError
+from leadwire.errors import BugError, LeadwireError, RetryError, SettingError
 from leadwire.runner import Runner, Stage
 from leadwire.settings import Settings
 from leadwire.topics import TOPICS
@@ -24,6 +25,11 @@ log = structlog.get_logger(__name__)
 
 ROLES = ("dashboard", "archive", "alerts", "dsp", "ingest")
 """In the order of starting: whoever is upstream starts last and stops first."""
+
+
+MAX_WAIT_S = 10.0
+STOP_S = 30.0
+"""A stage that has not made its work durable by then is left behind: its work is done again, in s."""
 
 
 @dataclass(frozen=True)
@@ -59,36 +65,42 @@ async def _run(settings: Settings, roles: tuple[str, ...], alongside: Alongside 
         loop.add_signal_handler(number, finish)
 
     async with AsyncExitStack() as running:
+        _start_metrics(settings, running)
         bus = await _open_bus(settings, stop)
         if bus is None:
             return 0
         running.callback(bus.close)
-        _start_metrics(settings, running)
-        gateway = dashboard = ""
+        addresses = Addresses()
         for role in sorted(roles, key=ROLES.index):
             if role == "dashboard":
-                dashboard = await _start_dashboard(settings, bus, running)
+                addresses = replace(addresses, dashboard=await _start_dashboard(settings, bus, running))
             elif role == "ingest":
-                gateway = await _start_gateway(settings, bus, running)
+                addresses = replace(addresses, gateway=await _start_gateway(settings, bus, running))
             else:
-                await _start_stage(_stage(role, settings, bus), bus, running, finish)
-        addresses = Addresses(gateway, dashboard)
-        # The lines that scripts and tests wait for.
-        for name, address in (("gateway", gateway), ("dashboard", dashboard)):
-            if address:
-                print(f"{name} {address}", flush=True)
-        print(f"running {' '.join(roles)}", flush=True)
+                _start_stage(role, settings, bus, running, finish)
+        _announce(addresses, roles)
         if alongside is not None:
             company = asyncio.ensure_future(alongside(addresses))
             company.add_done_callback(lambda t: finish(None if t.cancelled() else t.exception()))
             running.push_async_callback(_cancel, company)
         try:
             await stop
+        except LeadwireError:
+            raise
         except Exception:
             log.exception("a role failed; the process stops")
             return 1
         log.info("stopping")
     return 0
+
+
+def _announce(addresses: Addresses, roles: Iterable[str]) -> None:
+    """Print the lines that people, scripts and tests wait for."""
+    if addresses.gateway:
+        print(f"gateway {addresses.gateway}")
+    if addresses.dashboard:
+        print(f"dashboard {addresses.dashboard}")
+    print(f"running {' '.join(roles)}", flush=True)
 
 
 async def _open_bus(settings: Settings, stop: "asyncio.Future[None]") -> Bus | None:
@@ -102,7 +114,7 @@ async def _open_bus(settings: Settings, stop: "asyncio.Future[None]") -> Bus | N
         except RetryError as why:
             log.warning("waiting for the bus", why=str(why), wait_s=wait_s)
             await asyncio.wait([stop], timeout=wait_s)
-            wait_s = min(2 * wait_s, 10.0)
+            wait_s = min(2 * wait_s, MAX_WAIT_S)
     return None
 
 
@@ -118,7 +130,7 @@ def _start_metrics(settings: Settings, running: AsyncExitStack) -> None:
     running.callback(server.shutdown)
 
 
-def _stage(role: str, settings: Settings, bus: Bus) -> Stage:
+def _stage(role: str, settings: Settings, bus: Bus, running: ExitStack) -> Stage:
     if role == "dsp":
         from dsp.service import DspStage
 
@@ -128,40 +140,77 @@ def _stage(role: str, settings: Settings, bus: Bus) -> Stage:
 
         return AlertsStage(bus)
     if role == "archive":
+        from storage import open_archive
         from storage.service import ArchiveStage
 
-        return ArchiveStage(settings.archive)
-    raise ValueError(f"role {role!r} came; one of {', '.join(ROLES)} was expected")
+        return ArchiveStage(
+            running.enter_context(closing(open_archive(settings.archive, settings.keep_days or None)))
+        )
+    raise BugError(f"role {role!r} came; one of {', '.join(ROLES)} was expected")
 
 
-async def _start_stage(
-    stage: Stage, bus: Bus, running: AsyncExitStack, finish: Callable[[BaseException | None], None]
+def _run_stage(role: str, settings: Settings, bus: Bus, halt: threading.Event) -> None:
+    wait_s = 0.2
+    while not halt.is_set():
+        with ExitStack() as running:
+            try:
+                stage = _stage(role, settings, bus, running)
+            except RetryError as why:
+                # The others go on without: an archive that is away must not keep alarms from sounding.
+                log.warning("waiting", role=role, why=str(why), wait_s=wait_s)
+                halt.wait(wait_s)
+                wait_s = min(2 * wait_s, MAX_WAIT_S)
+                continue
+            Runner(bus, stage).run(halt)
+
+
+def _start_stage(
+    role: str, settings: Settings, bus: Bus, running: AsyncExitStack, finish: Callable[[BaseException], None]
 ) -> None:
     loop = asyncio.get_running_loop()
     halt = threading.Event()
 
     def body() -> None:
         try:
-            Runner(bus, stage).run(halt)
+            _run_stage(role, settings, bus, halt)
         except BaseException as error:
             loop.call_soon_threadsafe(finish, error)
 
-    thread = threading.Thread(target=body, name=stage.name, daemon=True)
+    thread = threading.Thread(target=body, name=role, daemon=True)
 
     async def end() -> None:
         halt.set()
-        await asyncio.to_thread(thread.join, 30.0)
+        await asyncio.to_thread(thread.join, STOP_S)
 
     running.push_async_callback(end)
     thread.start()
 
 
 async def _start_gateway(settings: Settings, bus: Bus, running: AsyncExitStack) -> str:
-    raise NotImplementedError
+    from ingest.gateway import Gateway
+
+    gateway = Gateway(
+        bus,
+        host=settings.gateway_host,
+        port=settings.gateway_port,
+        tokens=Path(settings.gateway_tokens) if settings.gateway_tokens else None,
+        reorder_s=settings.reorder_s,
+    )
+    host, port = await gateway.start()
+    running.push_async_callback(gateway.stop)
+    return f"ws://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 async def _start_dashboard(settings: Settings, bus: Bus, running: AsyncExitStack) -> str:
-    raise NotImplementedError
+    from dashboard.service import DashboardService
+    from storage import open_reader
+
+    reader = open_reader(settings.archive)
+    running.callback(reader.close)
+    service = DashboardService(bus, reader, settings)
+    address = await asyncio.to_thread(service.start)
+    running.push_async_callback(asyncio.to_thread, service.stop)
+    return address
 
 
 async def _cancel(task: "asyncio.Future[None]") -> None:

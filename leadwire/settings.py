@@ -69,6 +69,9 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
             r"\A(sqlite:///.+|postgresql(\+psycopg2)?://\S*/\S+)\Z",
         ),
     ] = "sqlite:///leadwire-data/archive.sqlite"
+    keep_days: Annotated[
+        float, _help("days that the archive keeps waveforms; 0: for ever", ge=0, le=36500)
+    ] = 0.0
     gateway_host: Annotated[str, _help("address the gateway listens on")] = "127.0.0.1"
     gateway_port: Annotated[int, _help("port of the gateway; 0: any free one", ge=0, le=65535)] = 8071
     gateway_tokens: Annotated[str, _help("file with one 'device token' pair a line; empty: any token")] = ""

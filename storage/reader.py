@@ -5,6 +5,7 @@ several threads. Times are s since 1970; sample ranges are start <= n < stop.
 """
 
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -30,6 +31,9 @@ from storage.event_blocks import DenseEvent
 from storage.lines import Line
 from storage.waveforms import Envelope, Segment
 
+EVERYTHING = MAX_SAMPLE + 1
+"""A `stop` beyond every sample."""
+
 E = TypeVar("E", bound=DenseEvent)
 
 
@@ -50,19 +54,24 @@ class ArchivedStream:
 
 
 class Reader:
-    """Reads one archive. Made by `storage.open_reader`."""
+    """Reads one archive. Made by `storage.open_reader`.
+
+    Every call raises `ArchiveUnavailable` while the database cannot be reached, or `open_archive` has
+    not made or updated its tables yet; a reader made before the archive works once it is there.
+    """
 
     def __init__(self, database: Database) -> None:
         self._db = database
+        self._checked = False
 
     def streams(self) -> list[ArchivedStream]:
         """All streams, the last one seen first."""
-        with self._db.reading() as connection:
+        with self._reading() as connection:
             return self._streams(connection, sa.true())
 
     def stream(self, stream: str) -> ArchivedStream | None:
         """One stream, None if the archive has not seen it."""
-        with self._db.reading() as connection:
+        with self._reading() as connection:
             found = self._streams(connection, tables.streams.c.stream == stream)
         return found[0] if found else None
 
@@ -82,8 +91,8 @@ class Reader:
             Ascending, disjoint, each without a hole and of one calibration. What lies between two
             of them was never received: it is a gap, and nothing is put there.
         """
-        with self._db.reading() as connection:
-            return waveforms.read(connection, stream, max(start, 0), min(stop, MAX_SAMPLE), leads)
+        with self._reading() as connection:
+            return waveforms.read(connection, stream, max(start, 0), min(stop, EVERYTHING), leads)
 
     def envelope(
         self, stream: str, start: int, stop: int, n_columns: int, leads: Sequence[str] | None = None
@@ -93,25 +102,25 @@ class Reader:
         Columns of 4096 samples and more begin and end on multiples of 2048 and come from the stored
         envelope, so a week is drawn without decoding a sample; `Envelope.edges` tells where.
         """
-        with self._db.reading() as connection:
+        with self._reading() as connection:
             return waveforms.envelope(
-                connection, stream, max(start, 0), min(stop, MAX_SAMPLE), n_columns, leads
+                connection, stream, max(start, 0), min(stop, EVERYTHING), n_columns, leads
             )
 
-    def beats(self, stream: str, start: int = 0, stop: int = MAX_SAMPLE) -> list[Beat]:
+    def beats(self, stream: str, start: int = 0, stop: int = EVERYTHING) -> list[Beat]:
         """Beats with start <= sample < stop, ascending."""
         return self._dense(Beat, stream, start, stop)
 
-    def heart_rates(self, stream: str, start: int = 0, stop: int = MAX_SAMPLE) -> list[HeartRate]:
+    def heart_rates(self, stream: str, start: int = 0, stop: int = EVERYTHING) -> list[HeartRate]:
         """Heart rates with start <= sample < stop, ascending."""
         return self._dense(HeartRate, stream, start, stop)
 
-    def qualities(self, stream: str, start: int = 0, stop: int = MAX_SAMPLE) -> list[SignalQuality]:
+    def qualities(self, stream: str, start: int = 0, stop: int = EVERYTHING) -> list[SignalQuality]:
         """Signal qualities with start <= sample < stop, ascending."""
         return self._dense(SignalQuality, stream, start, stop)
 
     def episodes(
-        self, stream: str, start: int = 0, stop: int = MAX_SAMPLE, kind: str | None = None
+        self, stream: str, start: int = 0, stop: int = EVERYTHING, kind: str | None = None
     ) -> list[RhythmEpisode]:
         """Episodes that touch start <= n < stop (one without an end lasts), by onset."""
         e = tables.events.c
@@ -119,12 +128,12 @@ class Reader:
         where = touching if kind is None else touching & (e.kind == kind)
         return [msgspec.json.decode(d, type=RhythmEpisode) for d in self._rare("episode", stream, where)]
 
-    def link_events(self, stream: str, start: int = 0, stop: int = MAX_SAMPLE) -> list[LinkEvent]:
+    def link_events(self, stream: str, start: int = 0, stop: int = EVERYTHING) -> list[LinkEvent]:
         """Link events with start <= sample < stop."""
         within = (tables.events.c.sample >= start) & (tables.events.c.sample < stop)
         return [msgspec.json.decode(d, type=LinkEvent) for d in self._rare("link", stream, within)]
 
-    def device_statuses(self, stream: str, start: int = 0, stop: int = MAX_SAMPLE) -> list[DeviceStatus]:
+    def device_statuses(self, stream: str, start: int = 0, stop: int = EVERYTHING) -> list[DeviceStatus]:
         """What the device said of itself at start <= sample < stop."""
         within = (tables.events.c.sample >= start) & (tables.events.c.sample < stop)
         return [
@@ -175,7 +184,7 @@ class Reader:
     def quarantined(self, limit: int = 100) -> list[Quarantined]:
         """Refused input, the last first."""
         q = tables.quarantine.c
-        with self._db.reading() as connection:
+        with self._reading() as connection:
             rows = connection.execute(sa.select(tables.quarantine).order_by(q.time.desc()).limit(limit)).all()
         return [
             Quarantined(source=r.source, reason=r.reason, time=r.time, data=r.data, truncated=r.truncated)
@@ -187,13 +196,13 @@ class Reader:
 
         Read off the nearest archived block or part at or before the sample.
         """
-        with self._db.reading() as connection:
+        with self._reading() as connection:
             return waveforms.time_of(connection, stream, sample)
 
     def counts(self) -> dict[str, int]:
         """Rows a table, and `samples` archived (each signal counts), without those not yet compacted."""
         blocks = tables.waveform_blocks.c
-        with self._db.reading() as connection:
+        with self._reading() as connection:
             found = {
                 name: connection.scalar(sa.select(sa.func.count()).select_from(table)) or 0
                 for name, table in tables.metadata.tables.items()
@@ -207,8 +216,14 @@ class Reader:
 
     # ---------------------------------------------------------------- inside
 
+    def _reading(self) -> AbstractContextManager[sa.Connection]:
+        if not self._checked:
+            check(self._db)
+            self._checked = True
+        return self._db.reading()
+
     def _scalars(self, query: sa.Select[tuple[str]]) -> list[str]:
-        with self._db.reading() as connection:
+        with self._reading() as connection:
             return list(connection.scalars(query))
 
     def _rare(self, type_: str, stream: str, where: sa.ColumnElement[bool]) -> list[str]:
@@ -223,8 +238,8 @@ class Reader:
     def _dense(self, kind: type[E], stream: str, start: int, stop: int) -> list[E]:
         b, p, s = tables.event_blocks.c, tables.event_parts.c, tables.streams.c
         name = event_blocks.KIND_OF[kind]
-        span = (block_of(max(start, 0)), block_of(min(stop, MAX_SAMPLE)))
-        with self._db.reading() as connection:
+        span = (block_of(max(start, 0)), block_of(min(stop, EVERYTHING)))
+        with self._reading() as connection:
             stream_id = connection.scalar(sa.select(s.id).where(s.stream == stream))
             packed = connection.scalars(
                 sa.select(b.data)
@@ -266,15 +281,11 @@ def _between(events: Iterable[E], start: int, stop: int) -> list[E]:
 
 
 def open_reader(url: str, connections: int = 2) -> Reader:
-    """Open the archive at `url` for reading.
+    """A reader of the archive at `url`; it connects when it is first asked.
 
     Raises
     ------
     SettingError
         The address is impossible.
-    ArchiveUnavailable
-        The database cannot be reached, or `open_archive` has not made or updated its tables yet.
     """
-    database = Database(url, connections)
-    check(database)
-    return Reader(database)
+    return Reader(Database(url, connections))

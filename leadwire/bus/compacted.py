@@ -1,9 +1,9 @@
-"""Reading a compacted topic to its end: the last value of each key."""
+"""Reading a topic from its beginning to its end: every message, or the last value of each key."""
 
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
-from leadwire.bus.abstract import Bus, TopicPartition
+from leadwire.bus.abstract import Bus, Record, TopicPartition
 from leadwire.errors import BusUnavailable
 from leadwire.topics import Topic
 
@@ -11,18 +11,13 @@ SILENT_S = 30.0
 """The longest silence of the bus before the end is given up, in s."""
 
 
-def read_compacted(bus: Bus, topic: Topic, partitions: Collection[int] | None = None) -> dict[str, bytes]:
-    """Return the last value of each key up to the end that `topic` had at the call.
+def read_all(bus: Bus, topic: Topic, partitions: Collection[int] | None = None) -> Iterator[Record]:
+    """Yield every message kept, up to the end that `topic` had at the call, in order per partition.
 
     Parameters
     ----------
     partitions
-        Only keys of these partitions; None: of all.
-
-    Returns
-    -------
-    dict
-        In the order in which the values were published, per partition. Deleted keys are not in it.
+        Only these partitions; None: all.
 
     Raises
     ------
@@ -35,28 +30,37 @@ def read_compacted(bus: Bus, topic: Topic, partitions: Collection[int] | None = 
         if end > 0 and (partitions is None or number in partitions)
     }
     if not ends:
-        return {}
+        return
 
     def assigned(gained: frozenset[TopicPartition]) -> None:
         everything = bus.end_offsets(topic)
         for tp in gained - ends.keys():
             consumer.seek(tp, everything[tp.partition])  # nothing of it is wanted
 
-    latest: dict[str, bytes] = {}
     consumer = bus.consumer([topic], on_assigned=assigned)
     try:
         heard = time.monotonic()
         while True:
             for record in consumer.poll(1.0):
                 heard = time.monotonic()
-                if TopicPartition(record.topic, record.partition) not in ends:
-                    continue
-                latest.pop(record.key, None)
-                if record.value is not None:
-                    latest[record.key] = record.value
+                if record.offset < ends.get(TopicPartition(record.topic, record.partition), 0):
+                    yield record
             if consumer.assignment() and all(consumer.position(tp) >= end for tp, end in ends.items()):
-                return latest
+                return
             if time.monotonic() - heard > SILENT_S:
                 raise BusUnavailable(f"{topic.name} went silent before its end was read")
     finally:
         consumer.close()
+
+
+def read_compacted(bus: Bus, topic: Topic, partitions: Collection[int] | None = None) -> dict[str, bytes]:
+    """Return the last value of each key, in the order of publishing per partition, without deleted keys.
+
+    Parameters and errors are those of `read_all`.
+    """
+    latest: dict[str, bytes] = {}
+    for record in read_all(bus, topic, partitions):
+        latest.pop(record.key, None)
+        if record.value is not None:
+            latest[record.key] = record.value
+    return latest
