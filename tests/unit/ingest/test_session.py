@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ingest.protocols.port import Bye, Data, Status
 from ingest.session import Output, Session
-from ingest.window import MAX_GAPS, MAX_WAITING_BYTES, Moment
+from ingest.window import MAX_GAPS, MAX_WAITING_BLOCKS, MAX_WAITING_BYTES, Moment
 from leadwire.errors import ProtocolRejected
 from leadwire.model import DeviceStatus, LinkEvent, SampleChunk
 from tests.unit.ingest.devices import STARTED, hello, samples
@@ -325,9 +325,9 @@ def test_memory_is_bounded_however_far_ahead_blocks_come():
     waiting = 40 * n * 4 - sum(len(c.samples) for c in chunks(out))
     assert waiting <= MAX_WAITING_BYTES
     s, out = session(), []
-    for i in range(5000):
+    for i in range(2000):
         out += s.data(block(1 + 2 * i, 2 + 2 * i), NOW)
-    assert 5000 - len(chunks(out)) <= 4096
+    assert 2000 - len(chunks(out)) <= MAX_WAITING_BLOCKS
 
 
 def test_many_holes_are_remembered_coarsely_and_nothing_in_them_is_lost():
