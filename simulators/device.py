@@ -24,6 +24,7 @@ MAX_PATIENCE_S = 120.0
 STATUS_EVERY_S = 30.0
 WINDOW_BYTES = 512 << 10
 _FAULT_POLL_S = 0.1
+_LEAVING_PATIENCE_S = 3.0
 
 
 @dataclass(frozen=True)
@@ -173,16 +174,18 @@ class SimulatedDevice:
 
     def unlinked(self, now: float, why: str) -> None:
         """The connection is gone, or could not be made: `why`."""
-        self.trouble = why
+        closed = self.device.closed
+        self.trouble = "" if self.finished else closed.reason if closed is not None else why
         self._backoff = 0.1 if self._welcomed else min(2 * self._backoff, MAX_BACKOFF_S)
         self._retry_at = now + self._backoff * (0.5 + self._rng.random())
         self._linked = self._welcomed = False
 
     def hang_up(self, now: float) -> bool:
         """Whether to end this connection: a fault, no acknowledgement for too long, or told to."""
-        if self.device.closed is not None or self._link.down(now) or now >= self._deadline:
+        if self.device.closed is not None or self._link.breaks(now) or now >= self._deadline:
             return True
-        if now - self._progress_at >= self._patience:
+        patience = self._patience if self._deadline == float("inf") else _LEAVING_PATIENCE_S
+        if now - self._progress_at >= patience:
             self._patience = min(2 * self._patience, MAX_PATIENCE_S)
             return True
         return False

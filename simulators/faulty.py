@@ -172,16 +172,18 @@ class FaultyLink:
         self._overtaken.clear()
 
     def down(self, now: float) -> bool:
-        """Whether the link must be down at `now`."""
-        if self._first is None:
-            return False
-        t = now - self._first
-        for f in self._faults:
-            if isinstance(f, Disconnect) and f.at_s <= t < f.at_s + f.for_s:
-                return True
-            if isinstance(f, Storm) and f.at_s <= t < f.at_s + f.for_s and now - self._connected >= f.every:
-                return True
-        return False
+        """Whether nothing can be connected at `now`."""
+        return any(isinstance(f, Disconnect) and self._within(f, now) for f in self._faults)
+
+    def breaks(self, now: float) -> bool:
+        """Whether the connection that is open breaks at `now`."""
+        age = now - self._connected
+        return self.down(now) or any(
+            isinstance(f, Storm) and self._within(f, now) and age >= f.every for f in self._faults
+        )
+
+    def _within(self, fault: Disconnect | Storm, now: float) -> bool:
+        return self._first is not None and fault.at_s <= now - self._first < fault.at_s + fault.for_s
 
     def carry(self, message: bytes) -> list[bytes]:
         """What arrives when `message` is sent: nothing, it, it twice, or it with others before it."""

@@ -85,7 +85,16 @@ def make_devices(args: argparse.Namespace, clock: Clock) -> list[SimulatedDevice
         ahead = 0.0 if args.loop else record.n_samples / record.fs * (1 - 1 / max(args.speed, 1.0))
         source = Looped(record) if args.loop else record
         try:
-            sims.append(SimulatedDevice(who, source, clock.now() - ahead, speed=args.speed, faults=plan))
+            sims.append(
+                SimulatedDevice(
+                    who,
+                    source,
+                    clock.now() - ahead,
+                    speed=args.speed,
+                    chunk_s=0.5 if args.speed <= 10 else 2.0,
+                    faults=plan,
+                )
+            )
         except ValueError as why:
             raise SettingError(f"{path}: {why}") from None
     return sims

@@ -185,15 +185,17 @@ def test_a_disconnection_lasts_its_time() -> None:
     link = FaultyLink([f.Disconnect(at_s=10, for_s=5)])
     assert not link.down(1e6)  # counted from the first connection
     link.connected(100.0)
-    assert [link.down(t) for t in (109.9, 110.0, 114.9, 115.0)] == [False, True, True, False]
+    for broken in (link.down, link.breaks):
+        assert [broken(t) for t in (109.9, 110.0, 114.9, 115.0)] == [False, True, True, False]
 
 
 def test_a_storm_breaks_every_connection_soon_until_it_is_over() -> None:
     link = FaultyLink([f.Storm(at_s=0, for_s=10, every=1)])
     link.connected(0.0)
-    assert [link.down(t) for t in (0.9, 1.0)] == [False, True]
+    assert [link.breaks(t) for t in (0.9, 1.0, 1.5)] == [False, True, True]
+    assert not link.down(1.5)  # it may connect again
     link.connected(5.0)
-    assert [link.down(t) for t in (5.9, 6.0, 10.0)] == [False, True, False]
+    assert [link.breaks(t) for t in (5.9, 6.0, 10.0)] == [False, True, False]
 
 
 def test_clock_faults_add_up() -> None:
