@@ -253,17 +253,18 @@ class Archive:
         found: list[tuple[int, int]] = []
         with self._db.reading() as connection:
             for parts in (tables.waveform_parts, tables.event_parts):
-                found += connection.execute(
+                due = (
                     sa.select(parts.c.stream_id, parts.c.block)
                     .group_by(parts.c.stream_id, parts.c.block)
                     .having(sa.func.max(parts.c.written) <= now - settle_s)
                     .limit(limit)
-                ).tuples()
-        due = list(dict.fromkeys(found))[:limit]
-        for stream_id, block in due:
+                )
+                found += [(stream_id, block) for stream_id, block in connection.execute(due)]
+        chosen = list(dict.fromkeys(found))[:limit]
+        for stream_id, block in chosen:
             with self._db.writing() as connection:
                 compact_block(self._db, connection, stream_id, block)
-        return len(due)
+        return len(chosen)
 
     def expire(self, now: float) -> None:
         """Delete waveforms and events that began more than `keep_days` before `now` (s since 1970).
