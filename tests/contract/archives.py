@@ -12,7 +12,10 @@ import pytest
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
-from leadwire.model import Alert, Evidence, RhythmEpisode, SampleChunk
+from leadwire import codec
+from leadwire.model import Alert, Evidence, Message, RhythmEpisode, SampleChunk
+from leadwire.ranges import MAX_SAMPLE
+from storage import Archive, Reader
 from storage.database import Database
 from storage.tables import metadata
 
@@ -111,3 +114,29 @@ def alert(stream: str, version: int = 1, **changes: Any) -> Alert:
         "evidence": evidence(),
     }
     return Alert(stream=stream, version=version, **fields | changes)
+
+
+LATER = NOW + 1e6
+
+
+def put(archive: Archive, *messages: Message, now: float = NOW) -> None:
+    """Archive `messages`, each read from its bytes as the stage does: nothing impossible gets through."""
+    for message in messages:
+        archive.add(codec.decode(codec.encode(message)))
+    archive.flush(now)
+
+
+def compact(archive: Archive) -> None:
+    """Compact all there is."""
+    while archive.compact(LATER, limit=50):
+        pass
+
+
+def content(reader: Reader, stream: str) -> dict[int, tuple[int, ...]]:
+    """What is archived, sample by sample: {sample number: row}."""
+    rows: dict[int, tuple[int, ...]] = {}
+    for segment in reader.read_waveform(stream, 0, MAX_SAMPLE):
+        for i, row in enumerate(segment.d_signal):
+            assert segment.first_sample + i not in rows
+            rows[segment.first_sample + i] = tuple(row)
+    return rows

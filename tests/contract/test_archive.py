@@ -1,93 +1,31 @@
-"""What every archive promises: SQLite, PostgreSQL and TimescaleDB itself run the same suite."""
+"""What every archive promises of waveforms: SQLite, PostgreSQL and TimescaleDB run the same suite."""
 
 import signal as signals
 import subprocess
 import sys
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from leadwire import codec
-from leadwire.errors import MessageRejected
-from leadwire.model import (
-    INVALID_SAMPLE,
-    Beat,
-    DeviceStatus,
-    HeartRate,
-    LinkEvent,
-    Quarantined,
-    SignalQuality,
-    StreamInfo,
-)
-from leadwire.ranges import MAX_CHUNK_SAMPLES, MAX_SAMPLE, MAX_TIME
-from storage import Archive, Reader, open_archive, open_reader
+from leadwire.model import INVALID_SAMPLE, Beat, HeartRate, LinkEvent, Quarantined
 from storage.tables import BLOCK_SAMPLES
 from tests.contract.archives import (
-    DATABASES,
-    FS,
+    LATER,
     NOW,
     alert,
     chunk,
-    empty_database,
+    compact,
+    content,
     episode,
-    evidence,
     new_stream,
+    put,
     signal,
 )
 
-LATER = NOW + 1e6
 BASE = BLOCK_SAMPLES - 200  # so that what is short still crosses a block's end
 SPAN = 400
-
-
-@pytest.fixture(scope="module", params=DATABASES)
-def url(request, tmp_path_factory) -> Iterator[str]:
-    with empty_database(request.param, tmp_path_factory.mktemp("archive"), request.getfixturevalue) as url:
-        yield url
-
-
-@pytest.fixture(scope="module")
-def archive(url) -> Iterator[Archive]:
-    archive = open_archive(url)
-    yield archive
-    archive.close()
-
-
-@pytest.fixture(scope="module")
-def reader(archive, url) -> Iterator[Reader]:
-    reader = open_reader(url)
-    yield reader
-    reader.close()
-
-
-@pytest.fixture(autouse=True)
-def _nothing_left_over(archive) -> Iterator[None]:
-    yield
-    archive.discard()
-
-
-def put(archive, *messages, now=NOW):
-    for message in messages:
-        archive.add(codec.decode(codec.encode(message)))  # as the stage does: nothing impossible gets through
-    archive.flush(now)
-
-
-def compact(archive):
-    while archive.compact(LATER, limit=50):
-        pass
-
-
-def content(reader, stream, start=0, stop=MAX_SAMPLE):
-    """What is archived, sample by sample: {sample number: row}."""
-    rows = {}
-    for segment in reader.read_waveform(stream, start, stop):
-        for i, row in enumerate(segment.d_signal):
-            assert segment.first_sample + i not in rows
-            rows[segment.first_sample + i] = tuple(row)
-    return rows
 
 
 def everything(reader, stream):
@@ -255,150 +193,12 @@ def test_an_envelope_of_nothing_is_empty(archive, reader):
     assert reader.time_of("never.seen", 0) is None
 
 
-def test_a_beat_that_comes_again_is_replaced(archive, reader):
-    stream = new_stream()
-    beats = [Beat(stream=stream, sample=s, detected=s + 60, rr=0.8) for s in range(100, 90_000, 200)]
-    put(archive, *beats)
-    compact(archive)
-    relabelled = Beat(stream=stream, sample=beats[7].sample, detected=beats[7].detected, symbol="V")
-    put(archive, relabelled)
-    for _ in range(2):
-        assert reader.beats(stream) == [*beats[:7], relabelled, *beats[8:]]
-        assert reader.beats(stream, 300, 900) == beats[1:4]
-        compact(archive)
-
-
-def test_heart_rates_and_qualities_come_back_equal(archive, reader):
-    stream = new_stream()
-    rates = [
-        HeartRate(stream=stream, sample=250 * i, rate=None if i % 7 == 0 else 60 + i / 3) for i in range(99)
-    ]
-    qualities = [
-        SignalQuality(
-            stream=stream,
-            sample=250 * i,
-            sig_name=("I", "II"),
-            flags=((), ("flat", "noisy")) if i % 5 else ((), ()),
-            score=i / 99,
-            usable=i % 2 == 0,
-        )
-        for i in range(99)
-    ]
-    put(archive, *rates, *qualities)
-    for _ in range(2):
-        assert reader.heart_rates(stream) == rates
-        assert reader.qualities(stream) == qualities
-        compact(archive)
-
-
-def test_an_episode_that_ended_stays_ended(archive, reader):
-    stream = new_stream()
-    put(archive, episode(stream, 100), episode(stream, 9000, kind="pause"))
-    assert [e.end for e in reader.episodes(stream)] == [None, None]
-    put(archive, episode(stream, 100, end=2000))
-    put(archive, episode(stream, 100))  # a replay that stopped half-way
-    assert [(e.kind, e.end) for e in reader.episodes(stream)] == [("asystole", 2000), ("pause", None)]
-    assert reader.episodes(stream, 2000, 5000) == []
-    assert [e.kind for e in reader.episodes(stream, 1999, 5000)] == ["asystole"]
-    assert [e.kind for e in reader.episodes(stream, 50_000, 60_000, kind="pause")] == ["pause"]
-
-
-def test_link_events_and_device_status_are_kept_each(archive, reader):
-    stream = new_stream()
-    links = [LinkEvent(stream=stream, kind="connected", sample=0, time=NOW + i) for i in range(3)]
-    status = DeviceStatus(stream=stream, sample=10, time=NOW, lead_off=("II",), battery=51.5)
-    put(archive, *links, status)
-    assert reader.link_events(stream) == links
-    assert reader.device_statuses(stream) == [status]
-    assert reader.link_events(stream, 1, 100) == []
-
-
-def test_an_alert_is_its_last_transition_and_its_history_is_kept(archive, reader):
-    stream = new_stream()
-    raised, ended = alert(stream), alert(stream, version=2, state="ended", end=900)
-    other = alert(stream, id=f"{stream}:5:pause", kind="pause", onset=5, raised_at=NOW + 60)
-    put(archive, raised, other)
-    put(archive, ended)
-    put(archive, alert(stream, changed_at=NOW + 999))  # a rerun: what was said stays said
-    assert reader.alerts(stream) == [other, ended]
-    assert reader.alerts(stream, active=True) == [other]
-    assert reader.alerts(stream, active=False) == [ended]
-    assert reader.alerts(stream, since=NOW, until=NOW + 60) == [ended]
-    assert reader.alerts(stream, limit=1) == [other]
-    assert reader.alert_history(raised.id) == [raised, ended]
-
-
-def test_a_stream_tells_who_it_is_and_how_far_it_goes(archive, reader):
-    stream = new_stream()
-    info = StreamInfo(
-        stream=stream, device="d1", clinic="三河", bed="2", fs=FS, sig_name=("I",), units=("mV",), started=NOW
-    )
-    put(archive, info)
-    assert reader.stream(stream).info == info
-    put(archive, chunk(stream, 500, signal(250)), StreamInfo(**{**as_dict(info), "bed": "3"}))
-    found = reader.stream(stream)
-    assert (found.info.bed, found.end_sample) == ("3", 750)
-    assert reader.streams()[0] == found
-    compact(archive)
-    assert reader.stream(stream).end_sample == 750
-
-
-def as_dict(message):
-    return {name: getattr(message, name) for name in message.__struct_fields__}
-
-
 def test_the_time_of_a_sample_follows_the_devices_clock(archive, reader):
     stream = new_stream()
     samples = signal(500)
     put(archive, chunk(stream, 0, samples[:250]), chunk(stream, 250, samples[250:], device_time=NOW + 61.0))
     assert reader.time_of(stream, 125) == pytest.approx(NOW + 0.5)
     assert reader.time_of(stream, 375) == pytest.approx(NOW + 61.5)
-
-
-def test_hostile_values_are_archived_or_refused_and_never_stop_the_others(archive, reader):
-    stream = new_stream()
-    last = MAX_SAMPLE - MAX_CHUNK_SAMPLES
-    nasty = "\0'\"%s;--\\\U0001f4a9" + "长" * 50
-    kept = [
-        chunk(stream, last, signal(7), device_time=MAX_TIME, receive_time=-MAX_TIME),
-        Beat(
-            stream=stream, sample=MAX_SAMPLE, detected=MAX_SAMPLE, symbol=nasty, leads=(nasty, ""), rr=1e-300
-        ),
-        Beat(stream=stream, sample=0, detected=MAX_SAMPLE, amplitude=1e300),
-        HeartRate(stream=stream, sample=MAX_SAMPLE, rate=5e-324),
-        episode(
-            stream,
-            MAX_SAMPLE,
-            detected=MAX_SAMPLE,
-            evidence=evidence(detail=nasty, value=-1e300),
-            withheld=nasty,
-        ),
-        LinkEvent(stream=stream, kind="late", sample=MAX_SAMPLE, time=-MAX_TIME, detail=nasty),
-        alert(stream, version=MAX_SAMPLE, raised_at=-MAX_TIME, changed_at=NOW, evidence=evidence(unit=nasty)),
-        Quarantined(source=nasty + stream, reason=nasty, time=MAX_TIME, data=bytes(range(256)) * 4000),
-        StreamInfo(
-            stream=stream, device=nasty, clinic="", bed=nasty, fs=50, sig_name=("x",), units=("?",), started=0
-        ),
-    ]
-    for bad in (
-        chunk(stream, 0, signal(5, 1), sig_name=("a\0b",)),
-        chunk(stream, 0, signal(5, 1), units=("\0",)),
-        alert(stream, id="\0"),
-        alert(stream, id="x" * 10_000),
-    ):
-        with pytest.raises(MessageRejected, match=r"came; .* expected"):
-            archive.add(bad)
-    put(archive, *kept)
-    for _ in range(2):
-        assert list(content(reader, stream)) == list(range(last, last + 7))
-        assert reader.beats(stream, 0, MAX_SAMPLE + 1) == [kept[2], kept[1]]
-        assert reader.heart_rates(stream, 0, MAX_SAMPLE + 1) == [kept[3]]
-        assert reader.episodes(stream, 0, MAX_SAMPLE + 1) == [kept[4]]
-        assert reader.link_events(stream, 0, MAX_SAMPLE + 1) == [kept[5]]
-        assert reader.alerts(stream) == [kept[6]]
-        assert reader.stream(stream).info == kept[8]
-        compact(archive)
-    assert next(q for q in reader.quarantined() if stream in q.source).data == kept[7].data
 
 
 WRITER = """
@@ -419,9 +219,9 @@ for first in range(0, 100_000, 500):
 """
 
 
-def test_nothing_flushed_is_lost_by_a_kill_and_doing_it_again_gives_the_same(archive, reader, url):
+def test_nothing_flushed_is_lost_by_a_kill_and_doing_it_again_gives_the_same(archive, reader, archive_url):
     stream = new_stream()
-    command = [sys.executable, "-c", WRITER, url, stream]
+    command = [sys.executable, "-c", WRITER, archive_url, stream]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         flushed = 0
         for line in process.stdout:
