@@ -10,7 +10,8 @@ from typing import Annotated
 
 from msgspec import Meta
 
-MIN_FS, MAX_FS = 50.0, 2000.0
+MIN_FS, MAX_FS = 100.0, 1000.0
+"""What the detectors work on, in Hz: a device with another rate is told so when it says hello."""
 MAX_SIG = 16
 MAX_CHUNK_SAMPLES = 100_000
 MAX_SAMPLE = 2**53 - 1
