@@ -11,13 +11,16 @@ Anything else is a bug and ends the role.
 
 import threading
 from collections.abc import Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Protocol
 
 import structlog
+from prometheus_client import Counter, Gauge
 
 from leadwire import codec
-from leadwire.bus import Bus, Consumer, Record, TopicPartition
+from leadwire.bus import Bus, Record, TopicPartition
+from leadwire.bus.abstract import check_size
 from leadwire.clock import Clock, SystemClock
 from leadwire.errors import RejectError, RetryError
 from leadwire.model import Quarantined
@@ -25,7 +28,13 @@ from leadwire.topics import QUARANTINE, Topic
 
 log = structlog.get_logger(__name__)
 
+MIN_BACKOFF_S = 0.1
 MAX_BACKOFF_S = 10.0
+
+PROCESSED = Counter("leadwire_stage_processed_total", "Messages processed", ["stage"])
+QUARANTINED = Counter("leadwire_stage_quarantined_total", "Messages refused and quarantined", ["stage"])
+RETRIES = Counter("leadwire_stage_retries_total", "Times a stage went back to its last commit", ["stage"])
+LAG = Gauge("leadwire_stage_lag", "Messages that wait for a stage, at its last commit", ["stage"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +77,7 @@ class Stage(Protocol):
         Raises
         ------
         RejectError
-            The message is quarantined. State must be as before the call.
+            The message is quarantined and nothing of it is published. State must be as before the call.
         RetryError
             Everything since the last commit is done again.
         """
@@ -101,96 +110,140 @@ class Runner:
         self._stage = stage
         self._clock = clock or SystemClock()
         self._poll_s = poll_s
-        self.processed = 0
-        self.quarantined = 0
 
     def run(self, stop: threading.Event) -> None:
-        """Run until `stop` is set, then checkpoint, commit and leave the group."""
-        backoff = 0.1
+        """Run until `stop` is set, then checkpoint, commit and leave the group.
+
+        Raises
+        ------
+        Exception
+            Whatever a stage raises that is neither `RejectError` (of a message) nor `RetryError`.
+        """
+        backoff = MIN_BACKOFF_S
         while not stop.is_set():
-            processed = self.processed
+            session = _Session(self._bus, self._stage, self._clock, self._poll_s)
             try:
-                self._session(stop)
+                session.run(stop)
             except RetryError as why:
+                # Work that reached a commit was not in vain: the trouble is a new one.
+                if session.committed:
+                    backoff = MIN_BACKOFF_S
+                RETRIES.labels(self._stage.name).inc()
                 log.warning("retry", stage=self._stage.name, why=str(why), wait_s=backoff)
                 stop.wait(backoff)
-                # Progress made since the last failure means that the trouble is a new one.
-                backoff = 0.1 if self.processed > processed else min(2 * backoff, MAX_BACKOFF_S)
+                backoff = min(2 * backoff, MAX_BACKOFF_S)
 
-    def _session(self, stop: threading.Event) -> None:
-        producer = self._bus.producer()
-        consumer: Consumer | None = None
-        owned: frozenset[TopicPartition] = frozenset()
 
-        def assigned(partitions: frozenset[TopicPartition]) -> None:
-            nonlocal owned
-            owned |= partitions
-            self._stage.assigned(partitions)
+class _Session:
+    """From joining the group to leaving it, or to the first `RetryError`."""
 
-        def revoked(partitions: frozenset[TopicPartition]) -> None:
-            nonlocal owned
-            if consumer is not None and not failed:
-                commit()
-            owned -= partitions
-            for partition in partitions:
-                done.pop(partition, None)
-            self._stage.revoked(partitions)
+    def __init__(self, bus: Bus, stage: Stage, clock: Clock, poll_s: float) -> None:
+        self._bus = bus
+        self._stage = stage
+        self._clock = clock
+        self._poll_s = poll_s
+        self._owned: frozenset[TopicPartition] = frozenset()
+        # What was processed, not what was polled: a partition's position may be ahead of the work.
+        self._done: dict[TopicPartition, int] = {}
+        self._failed = False
+        self.committed = False
 
-        def publish(messages: Iterable[Outgoing]) -> None:
-            for m in messages:
-                producer.publish(m.topic, m.key, m.value)
-
-        def commit() -> None:
-            assert consumer is not None
-            # A snapshot must never be durable before the events of the samples that it contains.
-            producer.flush()
-            publish(self._stage.checkpoint())
-            producer.flush()
-            # Only what was processed: a partition's position may be ahead of the work.
-            consumer.commit(dict(done))
-
-        failed = False
-        done: dict[TopicPartition, int] = {}
-        try:
-            consumer = self._bus.consumer(
-                self._stage.topics, self._stage.name, on_assigned=assigned, on_revoked=revoked
+    def run(self, stop: threading.Event) -> None:
+        with ExitStack() as closing:
+            self._producer = self._bus.producer()
+            closing.callback(self._producer.close)
+            closing.callback(self._forget)
+            self._consumer = self._bus.consumer(
+                self._stage.topics,
+                self._stage.name,
+                on_assigned=self._assigned,
+                on_revoked=self._revoked,
+                on_lost=self._lost,
             )
-            last_commit = self._clock.monotonic()
-            while not stop.is_set():
-                for record in consumer.poll(self._poll_s):
-                    try:
-                        publish(self._stage.process(record, self._clock.now()))
-                    except RejectError as why:
-                        self.quarantined += 1
-                        publish([self._quarantine(record, str(why))])
-                    self.processed += 1
-                    done[TopicPartition(record.topic, record.partition)] = record.offset + 1
-                publish(self._stage.idle(self._clock.now()))
-                if self._clock.monotonic() - last_commit >= self._stage.commit_every_s:
-                    commit()
-                    last_commit = self._clock.monotonic()
-            commit()
-        except BaseException:
-            failed = True
-            raise
-        finally:
-            if consumer is not None:
-                consumer.close()
-            if owned:
-                self._stage.revoked(owned)
-            producer.close()
+            closing.callback(self._leave)
+            try:
+                self._loop(stop)
+                self._commit()
+            except BaseException:
+                self._failed = True
+                raise
+
+    def _loop(self, stop: threading.Event) -> None:
+        last_commit = self._clock.monotonic()
+        while not stop.is_set():
+            for record in self._consumer.poll(self._poll_s):
+                if stop.is_set():
+                    return
+                self._process(record)
+            self._publish(self._stage.idle(self._clock.now()))
+            if self._clock.monotonic() - last_commit >= self._stage.commit_every_s:
+                self._commit()
+                last_commit = self._clock.monotonic()
+                LAG.labels(self._stage.name).set(self._consumer.lag())
+
+    def _process(self, record: Record) -> None:
+        try:
+            self._publish(self._stage.process(record, self._clock.now()))
+        except RejectError as why:
+            QUARANTINED.labels(self._stage.name).inc()
+            self._publish([self._quarantine(record, str(why))])
+        PROCESSED.labels(self._stage.name).inc()
+        self._done[TopicPartition(record.topic, record.partition)] = record.offset + 1
+
+    def _publish(self, messages: Iterable[Outgoing]) -> None:
+        # All of them first: a stage that refuses a message half-way must not have said half of it.
+        made = list(messages)
+        for m in made:
+            check_size(m.topic, m.key, m.value)
+        for m in made:
+            self._producer.publish(m.topic, m.key, m.value)
+
+    def _commit(self) -> None:
+        # A snapshot must never be durable before the events of the samples that it contains.
+        self._producer.flush()
+        self._publish(self._stage.checkpoint())
+        # Raises if anything published in this session failed, so that no offset is committed over it.
+        self._producer.flush()
+        self._consumer.commit(dict(self._done))
+        self.committed = True
+
+    def _assigned(self, partitions: frozenset[TopicPartition]) -> None:
+        self._owned |= partitions
+        self._stage.assigned(partitions)
+
+    def _revoked(self, partitions: frozenset[TopicPartition]) -> None:
+        if not self._failed:
+            self._commit()
+        self._lost(partitions)
+
+    def _lost(self, partitions: frozenset[TopicPartition]) -> None:
+        # Another owner is at work: publishing a snapshot now would overwrite its newer one.
+        self._owned -= partitions
+        for partition in partitions:
+            self._done.pop(partition, None)
+        self._stage.revoked(partitions)
+
+    def _leave(self) -> None:
+        try:
+            self._consumer.close()
+        except RetryError as why:
+            # Nothing is lost: the lease runs out by itself, and what was not committed comes again.
+            log.warning("left the group in disorder", stage=self._stage.name, why=str(why))
+
+    def _forget(self) -> None:
+        if self._owned:
+            self._stage.revoked(self._owned)
 
     def _quarantine(self, record: Record, reason: str) -> Outgoing:
-        log.warning(
-            "quarantined", stage=self._stage.name, topic=record.topic, offset=record.offset, reason=reason
-        )
+        source = f"{self._stage.name} {record.topic}/{record.partition}@{record.offset}"
+        log.warning("quarantined", source=source, reason=reason)
         data = record.value or b""
         limit = QUARANTINE.max_bytes - 4096
         message = Quarantined(
-            source=f"{self._stage.name} {record.topic}/{record.partition}@{record.offset}",
-            reason=reason,
+            source=source,
+            reason=reason[:1024],
             time=self._clock.now(),
             data=data[:limit],
             truncated=len(data) > limit,
         )
-        return Outgoing(QUARANTINE, message.source, codec.encode(message))
+        return Outgoing(QUARANTINE, source, codec.encode(message))

@@ -43,7 +43,7 @@ log = structlog.get_logger(__name__)
 _ANSWER_MS = 10_000
 """How long one question to the broker may take, in ms."""
 _DELIVERY_MS = 30_000
-_BATCH_BYTES = 128 << 10
+_BATCH_BYTES = 64 << 10
 _OVERHEAD_BYTES = MAX_KEY_BYTES + 1024
 """What a batch of one message may add to its value."""
 _TOMBSTONE_MS = 3_600_000

@@ -1,0 +1,456 @@
+"""What every bus adapter keeps, on each of them: SQLite's file, and a real Apache Kafka."""
+
+import importlib
+import pkgutil
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+import leadwire.bus
+from leadwire import codec
+from leadwire.bus import Bus, Record, TopicPartition, open_bus, partition_of
+from leadwire.bus.compacted import read_compacted
+from leadwire.errors import BugError, BusUnavailable, MessageTooLarge, SettingError
+from leadwire.model import Quarantined
+from leadwire.runner import Runner
+from leadwire.topics import QUARANTINE, Topic
+from tests.contract.bus_child import Shout
+from tests.contract.buses import (
+    Adapter,
+    Member,
+    child,
+    drain,
+    kafka_adapter,
+    local_adapter,
+    new_group,
+    new_topic,
+    opened,
+    publish,
+    until,
+)
+from tests.services.kafka import Broker
+
+ADAPTERS = {"leadwire.bus.local": "local", "leadwire.bus.kafka": "kafka"}
+
+
+PARAMS = ["local", pytest.param("kafka", marks=pytest.mark.kafka)]
+
+
+def test_every_adapter_is_in_this_suite() -> None:
+    port = ("create_topics", "producer", "consumer", "end_offsets", "close")
+    found = set()
+    for module in pkgutil.iter_modules(leadwire.bus.__path__, "leadwire.bus."):
+        for thing in vars(importlib.import_module(module.name)).values():
+            if isinstance(thing, type) and thing.__module__ == module.name != "leadwire.bus.abstract":
+                found |= {module.name} if all(hasattr(thing, name) for name in port) else set()
+    assert found == set(ADAPTERS)
+
+
+@pytest.fixture(params=PARAMS)
+def adapter(request: pytest.FixtureRequest, tmp_path: Path) -> Adapter:
+    if request.param == "local":
+        return local_adapter(tmp_path)
+    address: str = request.getfixturevalue("kafka_address")
+
+    @contextmanager
+    def never() -> Iterator[None]:
+        raise AssertionError("the shared broker is not stopped")
+        yield
+
+    return kafka_adapter(address, never)
+
+
+@pytest.fixture(params=PARAMS)
+def frail(request: pytest.FixtureRequest, tmp_path: Path) -> Adapter:
+    """An adapter that can be taken away."""
+    if request.param == "local":
+        return local_adapter(tmp_path)
+    broker: Broker = request.getfixturevalue("kafka_broker")
+
+    @contextmanager
+    def away() -> Iterator[None]:
+        broker.stop()
+        try:
+            yield
+        finally:
+            broker.start()
+
+    return kafka_adapter(broker.address, away)
+
+
+@pytest.fixture
+def bus(adapter: Adapter) -> Iterator[Bus]:
+    with opened(adapter.address) as bus:
+        yield bus
+
+
+def test_a_key_keeps_its_order_and_its_partition(bus: Bus) -> None:
+    topic = new_topic()
+    bus.create_topics([topic])
+    producer = bus.producer()
+    sent = [(f"key{n % 7}", f"{n}".encode()) for n in range(500)]
+    futures = [producer.publish(topic, key, value) for key, value in sent]
+    producer.flush()
+
+    consumer = bus.consumer([topic])
+    records = drain(consumer, len(sent))
+
+    where = {(r.partition, r.offset): r for r in records}
+    for (key, value), future in zip(sent, futures, strict=True):
+        position = future.result(0)
+        assert position.partition == partition_of(key, topic.partitions)
+        record = where[position]
+        assert (record.key, record.value, record.topic) == (key, value, topic.name)
+        assert abs(record.time - time.time()) < 60
+    for key in {key for key, _ in sent}:
+        assert [r.value for r in records if r.key == key] == [v for k, v in sent if k == key]
+    consumer.close()
+    producer.close()
+
+
+def test_a_message_whose_future_is_done_is_there_for_everybody(bus: Bus, adapter: Adapter) -> None:
+    topic = new_topic(1)
+    bus.create_topics([topic])
+    producer = bus.producer()
+    assert bus.end_offsets(topic) == {0: 0}
+    assert producer.publish(topic, "k", b"1").result(10) == (0, 0)
+    with opened(adapter.address) as other:
+        assert other.end_offsets(topic) == {0: 1}
+    producer.close()
+
+
+def test_without_a_group_all_partitions_are_read_and_nothing_is_committed(bus: Bus) -> None:
+    topic = new_topic(3)
+    bus.create_topics([topic])
+    first, second = bus.consumer([topic]), bus.consumer([topic])
+    publish(bus, topic, [(f"key{n}", b"x") for n in range(20)])
+    for consumer in (first, second):
+        assert len(drain(consumer, 20)) == 20
+        assert consumer.assignment() == {TopicPartition(topic.name, n) for n in range(3)}
+        with pytest.raises(BugError):
+            consumer.commit()
+        with pytest.raises(BugError):
+            consumer.committed(TopicPartition(topic.name, 0))
+        consumer.close()
+
+
+def test_poll_returns_empty_after_its_timeout_and_at_most_max_records(bus: Bus) -> None:
+    topic = new_topic(2)
+    consumer = bus.consumer([topic])
+    began = time.monotonic()
+    assert consumer.poll(0.3) == []
+    assert 0.25 < time.monotonic() - began < 5
+    publish(bus, topic, [(f"key{n}", b"x") for n in range(50)])
+    seen = 0
+    while seen < 50:
+        records = consumer.poll(5, max_records=7)
+        assert 0 < len(records) <= 7
+        seen += len(records)
+    consumer.close()
+
+
+def test_the_next_owner_begins_at_the_commit(bus: Bus) -> None:
+    topic, group = new_topic(1), new_group()
+    tp = TopicPartition(topic.name, 0)
+    consumer = bus.consumer([topic], group)
+    publish(bus, topic, [("k", f"{n}".encode()) for n in range(10)])
+    drain(consumer, 10)
+    assert consumer.committed(tp) is None
+    consumer.commit({tp: 4})
+    assert consumer.committed(tp) == 4
+    consumer.close()
+
+    consumer = bus.consumer([topic], group)
+    assert [r.offset for r in drain(consumer, 6)] == [4, 5, 6, 7, 8, 9]
+    consumer.commit()
+    consumer.close()
+
+    consumer = bus.consumer([topic], group)
+    assert drain(consumer, 0) == []
+    until(lambda: bool(consumer.assignment()), consumer)
+    assert consumer.committed(tp) == 10
+    consumer.commit({tp: 7, TopicPartition("another", 0): 3})
+    assert consumer.committed(tp) == 7
+    consumer.close()
+
+
+def test_seek_goes_back_forward_and_before_the_oldest(bus: Bus) -> None:
+    topic = new_topic(1)
+    tp = TopicPartition(topic.name, 0)
+    consumer = bus.consumer([topic])
+    publish(bus, topic, [("k", f"{n}".encode()) for n in range(10)])
+    drain(consumer, 10)
+    assert consumer.position(tp) == 10
+    consumer.seek(tp, 3)
+    assert consumer.position(tp) == 3
+    assert [r.offset for r in drain(consumer, 7)] == list(range(3, 10))
+    consumer.seek(tp, 9)
+    assert [r.offset for r in drain(consumer, 1)] == [9]
+    consumer.seek(tp, 0)
+    assert len(drain(consumer, 10)) == 10
+    with pytest.raises(BugError):
+        consumer.seek(TopicPartition(topic.name, 5), 0)
+    consumer.close()
+
+
+def test_a_seek_in_on_assigned_is_where_polling_begins(bus: Bus) -> None:
+    topic, group = new_topic(2), new_group()
+    publish_after = bus.consumer([topic])  # makes the topic
+    publish_after.close()
+    keys = {partition_of(k, 2): k for k in "abcdef"}
+    publish(bus, topic, [(keys[n % 2], f"{n // 2}".encode()) for n in range(20)])
+    consumer = bus.consumer(
+        [topic], group, on_assigned=lambda tps: [consumer.seek(tp, 7) for tp in tps] and None
+    )
+    assert {r.offset for r in drain(consumer, 6)} == {7, 8, 9}
+    consumer.close()
+
+
+def test_start_latest_sees_only_what_comes_after(bus: Bus) -> None:
+    topic = new_topic(2)
+    bus.create_topics([topic])
+    publish(bus, topic, [(f"key{n}", b"old") for n in range(10)])
+    for group in (None, new_group()):
+        consumer = bus.consumer([topic], group, start="latest")
+        until(lambda c=consumer: len(c.assignment()) == 2, consumer)  # type: ignore[misc]
+        publish(bus, topic, [("k", b"new")])
+        assert [r.value for r in drain(consumer, 1)] == [b"new"]
+        consumer.close()
+
+
+def test_lag_counts_what_was_not_polled(bus: Bus) -> None:
+    topic = new_topic(3)
+    consumer = bus.consumer([topic], new_group())
+    until(lambda: len(consumer.assignment()) == 3, consumer)
+    assert consumer.lag() == 0
+    publish(bus, topic, [(f"key{n}", b"x") for n in range(12)])
+    assert consumer.lag() == 12
+    drain(consumer, 12)
+    assert consumer.lag() == 0
+    consumer.close()
+
+
+def test_a_message_too_large_is_refused_and_harms_no_other(bus: Bus) -> None:
+    topic = new_topic(1, max_bytes=1 << 16)
+    bus.create_topics([topic])
+    producer = bus.producer()
+    producer.publish(topic, "k", b"before")
+    with pytest.raises(MessageTooLarge, match=r"65537 bytes came .* at most 65536"):
+        producer.publish(topic, "k", bytes((1 << 16) + 1))
+    with pytest.raises(MessageTooLarge, match="key"):
+        producer.publish(topic, "k" * 1025, b"")
+    producer.publish(topic, "k" * 1024, bytes(1 << 16))
+    # Small ones that together are larger than the limit travel in one batch.
+    for _ in range(30):
+        producer.publish(topic, "k", bytes(8000))
+    producer.flush()
+    consumer = bus.consumer([topic])
+    assert [len(r.value or b"") for r in drain(consumer, 32)] == [6, 1 << 16, *[8000] * 30]
+    consumer.close()
+    producer.close()
+
+
+def test_a_compacted_topic_keeps_the_last_value_of_each_key(bus: Bus) -> None:
+    topic = new_topic(4, compacted=True)
+    bus.create_topics([topic])
+    assert read_compacted(bus, topic) == {}
+    publish(bus, topic, [(f"key{n % 10}", f"{n}".encode()) for n in range(200)])
+    publish(bus, topic, [("key3", None), ("never", None), ("key4", None), ("key4", b"again")])
+    expected = {f"key{n}": f"{190 + n}".encode() for n in range(10) if n not in (3, 4)} | {"key4": b"again"}
+    assert read_compacted(bus, topic) == expected
+    for number in range(4):
+        assert read_compacted(bus, topic, [number]) == {
+            k: v for k, v in expected.items() if partition_of(k, 4) == number
+        }
+
+
+def test_topics_are_made_once_and_never_with_other_partitions(bus: Bus, adapter: Adapter) -> None:
+    topic = new_topic(2)
+    bus.create_topics([topic])
+    bus.create_topics([topic])
+    publish(bus, topic, [("k", b"kept")])
+    with opened(adapter.address) as other:
+        other.create_topics([topic])
+        with pytest.raises(SettingError, match="has 2 partitions on the bus; 3 were expected"):
+            other.create_topics([Topic(topic.name, "key", 3, None, False, 1000)])
+    assert sum(bus.end_offsets(topic).values()) == 1
+
+
+def test_a_topic_that_was_never_made_fails_the_future_and_the_flush(bus: Bus) -> None:
+    producer = bus.producer()
+    future = producer.publish(new_topic(), "k", b"x")
+    with pytest.raises(BusUnavailable):
+        future.result(20)
+    with pytest.raises(BusUnavailable):
+        producer.flush()
+    producer.flush()  # said once
+    producer.close()
+
+
+def test_two_members_share_the_partitions_and_hand_over_what_was_committed(bus: Bus) -> None:
+    topic, group = new_topic(4), new_group()
+    owners: dict[TopicPartition, str] = {}
+    first = Member(bus, topic, group, "first", owners)
+    publish(bus, topic, [(f"key{n}", b"1") for n in range(40)])
+    until(lambda: len(first.records) == 40, first)
+
+    second = Member(bus, topic, group, "second", owners)
+    until(lambda: len(first.owned()) == len(second.owned()) == 2 and len(owners) == 4, first, second)
+    assert second.records == [], "handed over without the commit"
+
+    publish(bus, topic, [(f"key{n}", b"2") for n in range(40)])
+    until(lambda: len(first.records) + len(second.records) == 80, first, second)
+    assert {r.key for r in first.records[40:] + second.records} == {f"key{n}" for n in range(40)}
+    for member, records in ((first, first.records[40:]), (second, second.records)):
+        assert {TopicPartition(r.topic, r.partition) for r in records} == member.owned()
+
+    first.consumer.close()
+    until(lambda: len(second.owned()) == 4, second)
+    assert len(second.records) + 40 <= 80, "what the leaver had committed came again"
+    second.consumer.close()
+    assert owners == {}
+
+
+def test_what_a_killed_consumer_had_not_committed_comes_again(adapter: Adapter) -> None:
+    topic, group = new_topic(1), new_group()
+    with opened(adapter.address) as bus:
+        bus.create_topics([topic])
+        publish(bus, topic, [("k", f"{n}".encode()) for n in range(20)])
+        with child("consume", adapter.address, topic.name, "1", group, "5") as process:
+            assert process.stdout is not None
+            said = [process.stdout.readline() for _ in range(9)]
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+        assert said == [f"committed {n}\n" for n in range(5)] + [f"polled {n}\n" for n in range(5, 9)]
+        consumer = bus.consumer([topic], group)
+        values = [int(r.value or b"") for r in drain(consumer, 15)]
+        assert values == list(range(5, 20))
+        consumer.close()
+
+
+def test_a_member_that_hung_cannot_commit_over_the_new_owner(adapter: Adapter) -> None:
+    topic, group = new_topic(2), new_group()
+    keys = {partition_of(k, 2): k for k in "abcdef"}
+    bus = adapter.short_lease()
+    bus.create_topics([topic])
+    publish(bus, topic, [(keys[n % 2], b"x") for n in range(20)])
+    with child("stall", adapter.address, topic.name, "2", group) as process:
+        assert process.stdout is not None
+        assert process.stdin is not None
+        assert process.stdout.readline() == "polled 2\n"
+        process.send_signal(signal.SIGSTOP)
+        consumer = bus.consumer([topic], group)
+        records = until(lambda: len(consumer.assignment()) == 2, consumer)
+        records += drain(consumer, 20 - len(records))
+        consumer.commit()
+        process.stdin.write("commit\n")
+        process.stdin.flush()
+        process.send_signal(signal.SIGCONT)
+        assert process.stdout.readline() == "committed\n"  # or so it thinks
+        for number in range(2):
+            assert consumer.committed(TopicPartition(topic.name, number)) == 10
+        heard: list[str] = []
+        listener = threading.Thread(target=lambda: heard.append(process.stdout.readline()))  # type: ignore[union-attr]
+        listener.start()
+        until(lambda: not listener.is_alive(), consumer)
+        assert heard == ["lost 2\n"]
+        consumer.close()
+    bus.close()
+
+
+def test_two_processes_share_one_bus(adapter: Adapter, bus: Bus) -> None:
+    topic = new_topic(3)
+    consumer = bus.consumer([topic])
+    assert consumer.poll(0) == []
+    with (
+        child("produce", adapter.address, topic.name, "3", "left", "300") as left,
+        child("produce", adapter.address, topic.name, "3", "right", "300") as right,
+    ):
+        records = drain(consumer, 600)
+        for process in (left, right):
+            assert process.stdout is not None
+            assert process.stdout.readline() == "published\n"
+    for key in ("left", "right"):
+        assert [r.value for r in records if r.key == key] == [f"{key}{n}".encode() for n in range(300)]
+    offsets = [(r.partition, r.offset) for r in records]
+    assert len(set(offsets)) == 600
+    consumer.close()
+
+
+def test_the_bus_may_be_away_for_a_while(frail: Adapter) -> None:
+    topic, group = new_topic(1), new_group()
+    with opened(frail.address) as bus:
+        consumer = bus.consumer([topic], group)
+        producer = bus.producer()
+        producer.publish(topic, "k", b"before").result(10)
+        assert [r.value for r in drain(consumer, 1)] == [b"before"]
+        with frail.away():
+            waiting = producer.publish(topic, "k", b"meanwhile")
+            with pytest.raises(BusUnavailable):
+                producer.flush(0.5)
+            assert not waiting.done()
+            assert consumer.poll(0.2) == []
+        assert waiting.result(30).offset == 1
+        producer.publish(topic, "k", b"after")
+        producer.flush()
+        assert [r.value for r in drain(consumer, 2)] == [b"meanwhile", b"after"]
+        consumer.commit()
+        assert consumer.committed(TopicPartition(topic.name, 0)) == 3
+        consumer.close()
+        producer.close()
+
+
+def test_a_runner_killed_midway_loses_nothing_and_quarantines_what_it_refuses(
+    adapter: Adapter, bus: Bus
+) -> None:
+    source, target, group = new_topic(2), new_topic(2), new_group()
+    bus.create_topics([source, target, QUARANTINE])
+    sent = [(f"key{n % 5}", b"bad" if n == 37 else f"value{n}".encode()) for n in range(400)]
+    publish(bus, source, sent)
+    for _ in range(2):
+        with child("shout", adapter.address, source.name, target.name, "2", group) as process:
+            assert process.stdout is not None
+            said = [process.stdout.readline() for _ in range(60)]
+            assert sum(line.startswith("processed") for line in said) >= 59
+            process.send_signal(signal.SIGKILL)
+    stop = threading.Event()
+    runner = threading.Thread(target=Runner(bus, Shout(group, source, target)).run, args=(stop,))
+    runner.start()
+    consumer = bus.consumer([target])
+    expected = {(k, v.upper()) for k, v in sent if v != b"bad"}
+    got: list[Record] = []
+    deadline = time.monotonic() + 60
+    while {(r.key, r.value) for r in got} != expected:
+        assert time.monotonic() < deadline, f"{len(got)} messages came, {len(expected)} kinds were expected"
+        got += consumer.poll(0.2)
+    stop.set()
+    runner.join()
+    # Doubles are whole stretches done again: per key, the first of each come in order.
+    for key in {r.key for r in got}:
+        firsts = list(dict.fromkeys(r.value for r in got if r.key == key))
+        assert firsts == [v.upper() for k, v in sent if k == key and v != b"bad"]
+    refused = bus.consumer([QUARANTINE])
+    reasons: list[Quarantined] = []
+
+    def ours() -> bool:
+        found = [codec.decode_as(r.value or b"", Quarantined) for r in refused.poll(0.1)]
+        reasons.extend(q for q in found if group in q.source)
+        return bool(reasons)
+
+    until(ours)
+    assert {(q.data, q.reason) for q in reasons} == {(b"bad", "a bad message came; a good one was expected")}
+    committer = bus.consumer([source], group)
+    assert drain(committer, 0) == [], "all of it is committed"
+    for reader in (consumer, refused, committer):
+        reader.close()
+
+
+@pytest.mark.parametrize("address", ["kafka:localhost", "sqlite:x", "", "bus.sqlite"])
+def test_an_address_of_no_adapter_is_a_setting_error(address: str) -> None:
+    with pytest.raises(SettingError, match=r"local:PATH or kafka://HOST:PORT"):
+        open_bus(address)
