@@ -93,14 +93,17 @@ class Window:
         self._held_from = start  # the sender no longer has anything below
         self._waiting: list[Block] = []  # by first row, disjoint, all at or above next_row
         self._waiting_bytes = 0
-        self._gaps: list[tuple[int, int]] = []  # that may still be filled; in order, disjoint
+        self._gaps: list[tuple[int, int]] = []  # what did not come, in order, disjoint
         self._tail = bytearray()  # content of the last rows below next_row
         self._max_tail = compared_rows * row_bytes
 
     @property
     def first_missing(self) -> int:
         """The lowest row that has not come and still may."""
-        return self._gaps[0][0] if self._gaps else self.next_row
+        for first, end in self._gaps:
+            if end > self._held_from:
+                return max(first, self._held_from)
+        return self.next_row
 
     @property
     def end(self) -> int:
@@ -125,10 +128,8 @@ class Window:
         return results
 
     def held_from(self, row: int) -> list[Result]:
-        """The sender holds nothing below `row` any more: what is missing there never comes."""
-        if row > self._held_from:
-            self._held_from = row
-            self._gaps = [(max(a, row), b) for a, b in self._gaps if b > row]
+        """The sender holds nothing below `row` any more: nothing there is waited for."""
+        self._held_from = max(self._held_from, row)
         return self._pass_on(self._held_from)
 
     def tick(self, monotonic: float) -> list[Result]:
@@ -212,14 +213,14 @@ class Window:
     def _gap(self, end: int) -> Gap:
         first, self.next_row = self.next_row, end
         self._tail.clear()
-        fillable = end > self._held_from
-        if fillable:
-            self._gaps.append((max(first, self._held_from), end))
-            if len(self._gaps) > MAX_GAPS:
-                # What lies between may then come twice: harmless, and nothing is lost.
-                (a, _), (_, b) = self._gaps[-2:]
-                self._gaps[-2:] = [(a, b)]
-        return Gap(first, end, fillable)
+        self._gaps.append((first, end))
+        if len(self._gaps) > MAX_GAPS and self._gaps[0][1] <= self._held_from:
+            del self._gaps[0]  # nobody has it any more
+        elif len(self._gaps) > MAX_GAPS:
+            # What lies between may then come twice: harmless, and nothing is lost.
+            (a, _), (_, b) = self._gaps[-2:]
+            self._gaps[-2:] = [(a, b)]
+        return Gap(first, end, fillable=end > self._held_from)
 
     def _compare(self, block: Block, first: int, samples: bytes | bytearray) -> list[Result]:
         """An `Overlap` if `block` contradicts `samples`, which begin at row `first`."""

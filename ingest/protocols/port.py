@@ -13,7 +13,7 @@ from typing import Protocol
 from leadwire.ranges import check_calibrated, check_stream_id
 
 SAMPLE_LIMIT = 1 << 52
-"""Sample numbers stay below this; a stream at 2 kHz takes 70,000 years to get there."""
+"""Sample numbers stay below this; a stream at 1 kHz takes 140,000 years to get there."""
 
 TIME_LIMIT = 1e10
 """Device times are 0 <= t < this, in s since the Unix epoch by the device's clock."""

@@ -17,6 +17,7 @@ from ingest.protocols.port import (
     Status,
     Welcome,
 )
+from leadwire.ranges import MAX_FS, MIN_FS
 
 STARTED = 1_700_000_000.0
 
@@ -71,7 +72,7 @@ def hellos(draw: st.DrawFn) -> Hello:
         bed=draw(texts),
         patient=draw(texts),
         firmware=draw(texts),
-        fs=draw(st.floats(50, 2000)),
+        fs=draw(st.floats(MIN_FS, MAX_FS)),
         signals=tuple(draw(st.lists(signals, min_size=1, max_size=16, unique_by=lambda s: s.name))),
         acknowledged=draw(numbers),
         device_time=draw(times),

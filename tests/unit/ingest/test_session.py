@@ -167,6 +167,14 @@ def test_a_hole_that_the_device_can_no_longer_fill_is_a_gap_at_once():
     assert s.resend_from is None
 
 
+def test_samples_that_come_although_the_device_had_given_them_up_are_kept():
+    s = session()
+    s.data(block(0, 100), NOW)
+    s.data(block(150, 200, oldest=150), NOW)
+    out = s.data(block(100, 150, oldest=100), NOW)
+    assert rows(out, late=True) == truth(100, 150)
+
+
 def test_an_acknowledgement_passes_a_gap_only_when_the_device_has_nothing_for_it():
     s = session()
     for c in chunks(s.data(block(0, 100), NOW) + s.data(block(150, 200), NOW) + s.tick(later(3))):
