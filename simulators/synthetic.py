@@ -182,7 +182,8 @@ def _schedule(
     t, last = float(rng.uniform(0.3, 0.5)), -1.0
     for part, start, end in zip(parts, bounds[:-1], bounds[1:], strict=True):
         if not part.rate:
-            t = max(t, float(end) + 0.25)
+            # A pause lasts from beat to beat, an asystole or a fibrillation from end to end.
+            t = last + part.seconds if part.rhythm == "pause" else float(end) + 0.25
             continue
         t = max(t, float(start))
         mean, breath = 60 / part.rate, rng.uniform(0, 2 * np.pi)
@@ -236,7 +237,7 @@ def _add_beat(
         elif wave == "T":
             at, width = at * patient.qt * stretch, stretch
         if symbol == "V":
-            at, width = at * (1.15 if wave == "T" else 2.2), width * (1.1 if wave == "T" else 2.4)
+            at, width = at * (1.1 if wave == "T" else 1.7), width * (1.0 if wave == "T" else 1.8)
         half = _HALF_S[wave] * width
         first, last = int(np.ceil((t + at - half) * fs)), int(np.floor((t + at + half) * fs))
         index = np.arange(first, last + 1)
