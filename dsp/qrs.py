@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from dsp import qrs_front as front
 from dsp import qrs_judge as judge
+from dsp.qrs_weights import WEIGHTS
 
 QRS_DTYPE: Final = np.dtype(
     [("sample", "i8"), ("detected", "i8"), ("amplitude", "f4"), ("quality", "f4"), ("leads", "u2")]
@@ -124,7 +125,7 @@ class QrsDetector:
         room = judge.N_CANDIDATES + int(len(samples) / (judge.Parameters.refractory * self.fs)) + 2
         out_i = np.empty((room, 3), np.int64)
         out_f = np.empty((room, 2))
-        n = judge.run(samples, self._cfg, self._sos, *self._arrays, out_i, out_f, _NO_TRACE)
+        n = judge.run(samples, self._cfg, self._sos, *self._arrays, _WEIGHTS, out_i, out_f, _NO_TRACE)
         beats = np.empty(n, QRS_DTYPE)
         beats["sample"], beats["detected"], beats["leads"] = out_i[:n].T
         beats["amplitude"], beats["quality"] = out_f[:n].T
@@ -164,6 +165,7 @@ class QrsDetector:
             at += array.nbytes
 
 
+_WEIGHTS = np.array(WEIGHTS)
 _NO_TRACE = np.zeros((0, judge.N_FEATURES + 2))
 
 

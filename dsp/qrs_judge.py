@@ -35,12 +35,13 @@ N_TRACK = 8
 FR_M, FR_SLOW, FR_FAST, FR_R, FR_AMP = range(5)
 N_FR = 5
 # Columns of a candidate.
-K_M, K_R, K_AMP, K_STATE, K_PRE, K_POST, K_RHO, K_TPL, K_LAG, K_Z = range(10)
+K_M, K_R, K_AMP, K_STATE, K_PRE, K_POST, K_RHO, K_TPL, K_LAG, K_STEP = range(10)
 K_ENV = 10
 NEW, TAKEN, SHADOWED, REFUSED = 0.0, 1.0, 2.0, 3.0
 # Features
-(P_D, P_ND, P_FLOOR, P_PRE, P_POST, P_AMP, P_RATIO, P_RHO, P_DT, P_TRATIO, P_SB) = range(11)
-N_FEATURES = 11
+P_D, P_ND, P_FLOOR, P_PRE, P_POST, P_AMP, P_RATIO, P_RHO, P_DT, P_TRATIO, P_STEP, P_SB = range(12)
+N_FEATURES = 12
+N_PHI = 11
 
 
 class Parameters:
@@ -48,7 +49,7 @@ class Parameters:
 
     look = 0.15
     look_weak = 0.21
-    weak = 0.6
+    weak = 0.8
     grow = 1.2
     refractory = 0.2
     threshold = 0.3
@@ -69,6 +70,8 @@ class Parameters:
     relearn = 2.2
     relearn_ratio = 0.15
     half_template = 0.07
+    z_min = 0.0
+    z_back = -1.5
 
 
 NAMES = [n for n in vars(Parameters) if not n.startswith("_")]
@@ -96,6 +99,8 @@ NAMES = [n for n in vars(Parameters) if not n.startswith("_")]
     RELEARN,
     RELEARN_RATIO,
     HALF_TEMPLATE,
+    Z_MIN,
+    Z_BACK,
 ) = range(len(NAMES))
 STEP, RATE, MEDIAN, POLE, PEAK_DELAY, LOW_DELAY, FS, MEAN_POLE = range(len(NAMES), len(NAMES) + 8)
 N_CFG = len(NAMES) + 8
@@ -170,7 +175,7 @@ def strength(cand: Array, chan: Array) -> float:
 
 
 @njit(cache=True, nogil=True)
-def locate(low: Array, l: int, mid: int, cfg: Array) -> tuple[int, float]:
+def locate(low: Array, l: int, mid: int, cfg: Array) -> tuple[int, float, float]:
     """Fiducial point (inner sample) and amplitude p-p of lead l around inner sample mid."""
     R = low.shape[1]
     lo = mid - int(cfg[BEFORE] * cfg[RATE])
@@ -190,7 +195,13 @@ def locate(low: Array, l: int, mid: int, cfg: Array) -> tuple[int, float]:
         if v > best:
             best = v
             where = j
-    return where, mx - mn
+    near = int(0.09 * cfg[RATE])
+    far = int(0.13 * cfg[RATE])
+    step = 0.0
+    for j in range(near, far + 1):
+        step += low[l, (mid + j) % R] - low[l, (mid - j) % R]
+    step = abs(step) / (far - near + 1) / max(mx - mn, 0.01)
+    return where, mx - mn, step
 
 
 @njit(cache=True, nogil=True)
@@ -288,6 +299,7 @@ def features(cand: Array, I: Ints, F: Array, chan: Array, cfg: Array, phi: Array
     phi[P_RHO] = cand[K_RHO]
     phi[P_DT] = min(dt / rr, 2.5)
     phi[P_TRATIO] = math.log(fast / last) if dt < cfg[T_WAVE] else 0.0
+    phi[P_STEP] = cand[K_STEP]
     phi[P_SB] = 0.0
     return d
 
@@ -340,6 +352,7 @@ def judge(
     cfg: Array,
     phi: Array,
     tmeta: Array,
+    weights: Array,
     trace: Array,
     out_i: Ints,
     out_f: Array,
@@ -379,6 +392,17 @@ def judge(
     ok = d > threshold and cand[K_AMP] >= cfg[MIN_AMPLITUDE]
     if ok and dt < cfg[T_WAVE] and phi[P_TRATIO] < math.log(cfg[T_RATIO]):
         ok = False
+    if weights[0] != 0.0:
+        z = weights[0]
+        k = 1
+        for i in range(N_PHI):
+            z += weights[k] * phi[i]
+            k += 1
+        for i in range(N_PHI):
+            for j in range(i, N_PHI):
+                z += weights[k] * phi[i] * phi[j]
+                k += 1
+        ok = z > (cfg[Z_BACK] if back else cfg[Z_MIN]) and d > 0.1 and cand[K_AMP] >= cfg[MIN_AMPLITUDE]
     n_trace = int(trace[0, 0]) if len(trace) else 0
     if len(trace) and n_trace + 1 < len(trace):
         trace[0, 0] += 1
@@ -405,6 +429,7 @@ def search_back(
     cfg: Array,
     phi: Array,
     tmeta: Array,
+    weights: Array,
     trace: Array,
     out_i: Ints,
     out_f: Array,
@@ -426,12 +451,12 @@ def search_back(
                 best = k
     if best >= 0:
         before = n_out
-        n_out = judge(cands[best % N_CANDIDATES], True, I, F, chan, cfg, phi, tmeta, trace, out_i, out_f, n_out)
+        n_out = judge(cands[best % N_CANDIDATES], True, I, F, chan, cfg, phi, tmeta, weights, trace, out_i, out_f, n_out)
         if n_out > before:
             for k in range(best + 1, I[N_CAND]):
                 if cands[k % N_CANDIDATES, K_STATE] == NEW:
                     n_out = judge(
-                        cands[k % N_CANDIDATES], False, I, F, chan, cfg, phi, tmeta, trace, out_i, out_f, n_out
+                        cands[k % N_CANDIDATES], False, I, F, chan, cfg, phi, tmeta, weights, trace, out_i, out_f, n_out
                     )
     return n_out
 
@@ -519,6 +544,7 @@ def seed(
         cand[K_PRE] = 0.1
         cand[K_POST] = 0.1
         cand[K_RHO] = 0.9
+        cand[K_STEP] = 0.1
         cand[K_TPL] = -1.0
         cand[K_ENV + 2 * l] = f[FR_SLOW]
         cand[K_ENV + 2 * l + 1] = f[FR_FAST]
@@ -546,6 +572,7 @@ def run(
     cands: Array,
     templates: Array,
     tmeta: Array,
+    weights: Array,
     out_i: Ints,
     out_f: Array,
     trace: Array,
@@ -602,7 +629,7 @@ def run(
                 f[FR_M] = tr[T_M]
                 f[FR_SLOW] = tr[T_SLOW]
                 f[FR_FAST] = tr[T_FAST]
-                where, amp = locate(low, l, int(tr[T_M]) - pd, cfg)
+                where, amp, _ = locate(low, l, int(tr[T_M]) - pd, cfg)
                 f[FR_R] = where
                 f[FR_AMP] = amp
                 tr[T_COUNT] += 1
@@ -631,11 +658,12 @@ def run(
                 best = 0
                 amp = 0.0
                 for l in range(n_sig):
-                    where, a = locate(low, l, I[PEAK_M] - pd, cfg)
+                    where, a, shift = locate(low, l, I[PEAK_M] - pd, cfg)
                     if l == 0 or lead_gain(chan, l) > lead_gain(chan, best):
                         best = l
                         cand[K_R] = where
                         cand[K_AMP] = a
+                        cand[K_STEP] = shift
                 pre = 0.0
                 for j in range(I[PEAK_M] - 2 * edge, I[PEAK_M] - edge):
                     pre += dring[j % R]
@@ -648,14 +676,14 @@ def run(
                 I[N_CAND] += 1
                 F[PEAK] = 0.0
                 before = n_out
-                n_out = judge(cand, False, I, F, chan, cfg, phi, tmeta, trace, out_i, out_f, n_out)
+                n_out = judge(cand, False, I, F, chan, cfg, phi, tmeta, weights, trace, out_i, out_f, n_out)
                 if n_out > before:
                     learn(band, I[PEAK_M] - pd + int(0.02 * rate), templates, tmeta, cand, I[N_BEATS])
                     I[LAST_TPL] = int(cand[K_TPL])
             rr = F[RR] if F[RR] > 0 else 1.0
             if (m - I[LAST]) / rate > cfg[BACK_RR] * rr + cfg[LOOK] and I[SEARCHED] < I[LAST]:
                 I[SEARCHED] = m
-                n_out = search_back(cands, I, F, chan, cfg, phi, tmeta, trace, out_i, out_f, n_out)
+                n_out = search_back(cands, I, F, chan, cfg, phi, tmeta, weights, trace, out_i, out_f, n_out)
         quiet = I[STARTED] == 0 and m - I[M_START] > cfg[START] * rate
         quiet = quiet or (I[STARTED] != 0 and m - I[LAST] > cfg[RELEARN] * rate)
         if quiet and m - I[TRIED] >= 0.2 * rate:
@@ -671,7 +699,7 @@ def run(
                 I[STARTED] = 1
                 F[PEAK] = 0.0
                 for k in range(I[N_CAND]):
-                    n_out = judge(cands[k], False, I, F, chan, cfg, phi, tmeta, trace, out_i, out_f, n_out)
+                    n_out = judge(cands[k], False, I, F, chan, cfg, phi, tmeta, weights, trace, out_i, out_f, n_out)
                 I[SEARCHED] = m
         I[M] += 1
     return n_out
