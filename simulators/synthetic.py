@@ -179,11 +179,15 @@ def _schedule(
 ) -> list[tuple[float, str, float]]:
     """Beats as (time of R in s, symbol, mean RR of their rhythm in s), each after the one before."""
     beats: list[tuple[float, str, float]] = []
-    t, last = float(rng.uniform(0.3, 0.5)), -1.0
+    t, last, mean = float(rng.uniform(0.3, 0.5)), -1.0, 0.8
     for part, start, end in zip(parts, bounds[:-1], bounds[1:], strict=True):
         if not part.rate:
-            # A pause lasts from beat to beat, an asystole or a fibrillation from end to end.
-            t = last + part.seconds if part.rhythm == "pause" else float(end) + 0.25
+            # An asystole or a fibrillation lasts from end to end, a pause from beat to beat.
+            t = float(end) + 0.25
+            if part.rhythm == "pause" and beats:
+                last += part.seconds
+                beats.append((last, "N", mean))
+                t = last + mean
             continue
         t = max(t, float(start))
         mean, breath = 60 / part.rate, rng.uniform(0, 2 * np.pi)
