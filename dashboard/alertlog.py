@@ -39,34 +39,38 @@ class AlertLog:
     def __init__(self, kept: int = KEPT) -> None:
         self._tail: deque[Entry] = deque(maxlen=kept)
         self._present: dict[str, Entry] = {}
-        self._oldest = 0
+        self._oldest: int | None = None
         self.next_seq = 0
 
     @property
     def oldest(self) -> int:
         """The smallest sequence number that a client can still resume from."""
-        return self._oldest
+        return self._oldest or 0
 
     def add(self, seq: int, alert: Alert) -> bool:
         """Take the transition at `seq`; False: it was here already (the bus delivers at least once)."""
         if seq < self.next_seq:
             return False
-        if not self._tail:
-            self._oldest = seq
-        elif len(self._tail) == self._tail.maxlen:
+        self.skip(seq)
+        if len(self._tail) == self._tail.maxlen:
             self._oldest = self._tail[0].seq + 1
         entry = Entry(seq, alert)
         self._tail.append(entry)
-        self.next_seq = seq + 1
         known = self._present.get(alert.id)
         # A stage that was killed publishes again what it had published: the newest version counts.
         if known is None or alert.version >= known.alert.version:
             self._present[alert.id] = entry
         return True
 
+    def skip(self, seq: int) -> None:
+        """What stands at `seq` is no alert: nobody needs to wait for it."""
+        if self._oldest is None:
+            self._oldest = seq
+        self.next_seq = max(self.next_seq, seq + 1)
+
     def since(self, seq: int, limit: int) -> list[Entry] | None:
         """Up to `limit` transitions from `seq` on; None: they are no longer kept, or `seq` never was."""
-        if seq < self._oldest or seq > self.next_seq:
+        if seq < self.oldest or seq > self.next_seq:
             return None
         start = bisect_left(self._tail, seq, key=lambda e: e.seq)
         return list(islice(self._tail, start, start + limit))

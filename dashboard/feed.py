@@ -133,7 +133,9 @@ class Feed:
                 # Quarantine is the stages' duty: they read the same bytes.
                 self.rejected += 1
                 log.warning("rejected", role="dashboard", topic=record.topic, reason=str(why))
-                continue
+                if record.topic == STREAMS.name:
+                    continue
+                message = None
             arrivals.append(Arrival(record.topic, record.key, record.offset, message))
         self._call(lambda: self._hub.apply(arrivals, self._clock.now()))
 

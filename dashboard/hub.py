@@ -13,6 +13,7 @@ from dashboard import frames, messages
 from dashboard.alertlog import AlertLog, Entry
 from dashboard.live import LiveStream
 from leadwire.model import Alert, Message, SampleChunk, StreamEvent, StreamInfo
+from leadwire.topics import ALERTS, STREAMS
 
 SHOWN_S = 12 * 3600.0
 """A stream without a word for so long leaves the wall, in s. One that ended, after `ENDED_S`."""
@@ -28,16 +29,17 @@ _MAX_INDEX = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """One decoded message from the bus. `message` None: `key` was deleted. `seq`: offset of an alert."""
+    """One message from the bus: its topic's name, key and offset; `message` None: deleted, or unreadable."""
 
     topic: str
     key: str
-    seq: int
+    offset: int
     message: Message | None
 
 
 @dataclass(slots=True)
 class _Subscription:
+    live: LiveStream
     leads: tuple[tuple[int, str], ...]
     next_beat: int
     lost: int = 0
@@ -51,6 +53,7 @@ class WaveClient:
     max_queued: int = MAX_QUEUED
     max_bytes: int = MAX_QUEUED_BYTES
     ready: asyncio.Event = field(default_factory=asyncio.Event)
+    wanted: dict[str, tuple[str, ...]] = field(default_factory=dict)
     subscriptions: dict[str, _Subscription] = field(default_factory=dict)
     _waves: deque[tuple[str, bytes]] = field(default_factory=deque)
     _bytes: int = 0
@@ -79,24 +82,23 @@ class WaveClient:
         self._dirty[stream] = None
         self.ready.set()
 
-    def take(self, live: Mapping[str, LiveStream], now: float) -> tuple[list[bytes], bytes]:
+    def take(self, now: float) -> tuple[list[bytes], bytes]:
         """Everything owed: JSON messages, then one run of frames; both may be empty."""
         self.ready.clear()
         texts, self._texts = self._texts, []
         out: list[bytes] = []
-        for name, subscription in self.subscriptions.items():
-            if subscription.lost and name in live:
-                out.append(frames.lost(live[name].index, subscription.lost, subscription.lost_total))
+        for subscription in self.subscriptions.values():
+            if subscription.lost:
+                out.append(frames.lost(subscription.live.index, subscription.lost, subscription.lost_total))
                 subscription.lost = 0
-        # A stream left or a subscription ended since: its frames must not be read as another stream's.
-        out += (frame for stream, frame in self._waves if stream in self.subscriptions and stream in live)
+        # A stream that left, or is no longer wanted: its frames must not be read as another's.
+        out += (frame for stream, frame in self._waves if stream in self.subscriptions)
         self._waves.clear()
         self._bytes = 0
         for stream in self._dirty:
-            owed = self.subscriptions.get(stream)
-            if owed is not None and stream in live:
-                out.append(_state_frame(live[stream], owed.next_beat, now))
-                owed.next_beat = live[stream].beats_seen
+            if (owed := self.subscriptions.get(stream)) is not None:
+                out.append(_state_frame(owed.live, owed.next_beat, now))
+                owed.next_beat = owed.live.beats_seen
         self._dirty.clear()
         return texts, b"".join(out)
 
@@ -149,23 +151,28 @@ class Hub:
         for arrival in arrivals:
             message = arrival.message
             if isinstance(message, Alert):
-                news |= self.alerts.add(arrival.seq, message)
+                news |= self.alerts.add(arrival.offset, message)
             elif isinstance(message, SampleChunk):
                 if self._take_chunk(message, now):
                     changed[message.stream] = None
                 dirty[message.stream] = None
             elif isinstance(message, StreamInfo):
                 self._take_info(message, now, changed)
-            elif message is None:
+            elif arrival.topic == STREAMS.name and message is None:
                 self.infos.pop(arrival.key, None)
                 if self.live.pop(arrival.key, None) is not None:
                     changed[arrival.key] = None
+            elif arrival.topic == ALERTS.name:
+                self.alerts.skip(arrival.offset)
             elif isinstance(message, StreamEvent):
                 live = self.live.get(message.stream)
                 if live is not None and live.add_event(message):
                     dirty[message.stream] = None
         self._announce(changed)
         for client in self._clients:
+            for stream in changed:
+                if stream in client.wanted:
+                    self._resolve(client, stream, now)
             for stream in dirty:
                 if stream in client.subscriptions:
                     client.mark(stream)
@@ -286,30 +293,30 @@ class Hub:
         self._clients.discard(client)
 
     def subscribe(self, client: WaveClient, wanted: Mapping[str, tuple[str, ...]], now: float) -> None:
-        """Replace the client's subscriptions; it is owed the last seconds of those that are new.
+        """Replace what the client wants; it is owed the last seconds of what is new.
 
-        Streams and leads that do not exist are passed over: they may have gone a moment ago.
+        A stream or lead that does not exist (yet) is waited for.
         """
-        fresh: dict[str, _Subscription] = {}
-        for name, names in wanted.items():
-            live = self.live.get(name)
-            if live is None:
-                continue
-            leads = tuple((live.leads.index(n), n) for n in dict.fromkeys(names) if n in live.leads)
-            old = client.subscriptions.get(name)
-            if old is not None and old.leads == leads:
-                fresh[name] = old
-            else:
-                fresh[name] = _Subscription(leads, live.beats_seen - len(live.beats))
-        started = [name for name, s in fresh.items() if client.subscriptions.get(name) is not s]
-        client.subscriptions = fresh
-        for name in started:
-            live = self.live[name]
-            for chunk, taken in live.chunks:
-                frame = _wave_frame(live, chunk, fresh[name].leads, taken, now, buffered=True)
-                if frame is not None:
-                    client.push_wave(name, frame)
-            client.mark(name)
+        client.wanted = dict(wanted)
+        client.subscriptions = {n: s for n, s in client.subscriptions.items() if n in wanted}
+        for name in wanted:
+            self._resolve(client, name, now)
+
+    def _resolve(self, client: WaveClient, name: str, now: float) -> None:
+        live = self.live.get(name)
+        if live is None:
+            client.subscriptions.pop(name, None)
+            return
+        leads = tuple((live.leads.index(n), n) for n in dict.fromkeys(client.wanted[name]) if n in live.leads)
+        old = client.subscriptions.get(name)
+        if old is not None and (old.live, old.leads) == (live, leads):
+            return
+        client.subscriptions[name] = _Subscription(live, leads, live.beats_seen - len(live.beats))
+        for chunk, taken in live.chunks:
+            frame = _wave_frame(live, chunk, leads, taken, now, buffered=True)
+            if frame is not None:
+                client.push_wave(name, frame)
+        client.mark(name)
 
     # -- alerts
 

@@ -43,7 +43,7 @@ async def waveforms(socket: WebSocket, hub: Hub, clock: Clock) -> None:
             with suppress(TimeoutError):
                 await asyncio.wait_for(client.ready.wait(), max(0.0, next_clock - clock.monotonic()))
                 await asyncio.sleep(GATHER_S)
-            texts, binary = client.take(hub.live, clock.now())
+            texts, binary = client.take(clock.now())
             if clock.monotonic() >= next_clock:
                 next_clock = clock.monotonic() + CLOCK_S
                 binary += frames.clock(clock.now(), hub.feed_ok)

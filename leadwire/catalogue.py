@@ -99,7 +99,6 @@ _UI = {
     "hidden": Text("Hidden alarms: {n}", "未显示报警：{n}"),
     "show_all": Text("Show all alarms", "显示全部报警"),
     "show_less": Text("Show fewer", "收起"),
-    "since": Text("since {time}", "始于 {time}"),
     "onset": Text("onset {time}", "起始 {time}"),
     "for": Text("for {time}", "已持续 {time}"),
     "late": Text("LATE {age}", "延迟 {age}"),
@@ -180,7 +179,6 @@ _UI = {
     "evidence": Text("{value} {unit} (limit {threshold})", "{value} {unit}（限值 {threshold}）"),
     "unknown_stream": Text("This recording is not known here", "未找到该记录"),
     "patient": Text("Patient", "患者"),
-    "device": Text("Device", "设备"),
     "details": Text("Open bed {bed}", "打开 {bed} 床"),
     "new_alarm": Text(
         "High priority alarm. {kind}. Bed {bed}, {clinic}.",
