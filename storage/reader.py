@@ -210,6 +210,43 @@ class Reader:
             found["samples"] = int(connection.scalar(sa.select(sa.func.sum(blocks.n_samples))) or 0)
         return found
 
+    def size(self) -> int:
+        """Bytes of the database: tables, keys, indexes; without pages kept free for reuse (SQLite)."""
+        if self._db.is_postgres:
+            query = "SELECT pg_database_size(current_database())"
+        else:
+            query = (
+                "SELECT (page_count - freelist_count) * page_size "
+                "FROM pragma_page_count, pragma_freelist_count, pragma_page_size"
+            )
+        with self._reading() as connection:
+            return int(connection.scalar(sa.text(query)) or 0)
+
+    def weight(self, stream: str) -> dict[str, int]:
+        """Bytes of one stream's blocks: `waveform`, `envelope`, `beats`, `trends` (heart rate, quality)."""
+        w, b, g, s = tables.waveform_blocks.c, tables.event_blocks.c, tables.signals.c, tables.streams.c
+        length = sa.func.length
+        with self._reading() as connection:
+            stream_id = connection.scalar(sa.select(s.id).where(s.stream == stream))
+            waveform, envelope = connection.execute(
+                sa.select(sa.func.sum(length(w.data)), sa.func.sum(length(w.envelope)))
+                .join(tables.signals, g.id == w.signal_id)
+                .where(g.stream_id == stream_id)
+            ).one()
+            events = dict(
+                connection.execute(
+                    sa.select(b.kind, sa.func.sum(length(b.data)))
+                    .where(b.stream_id == stream_id)
+                    .group_by(b.kind)
+                ).all()
+            )
+        return {
+            "waveform": int(waveform or 0),
+            "envelope": int(envelope or 0),
+            "beats": int(events.pop("beat", 0)),
+            "trends": int(sum(events.values())),
+        }
+
     def close(self) -> None:
         """Let go of the connections."""
         self._db.close()
