@@ -96,7 +96,7 @@ class KafkaBus:
         self._made: dict[str, Topic] = {}
 
     def create_topics(self, topics: Iterable[Topic]) -> None:
-        wanted = [topic for topic in topics if topic.name not in self._made]
+        wanted = [topic for topic in topics if self._made.get(topic.name) != topic]
         if not wanted:
             return
         with _unavailable(self._address):

@@ -271,6 +271,15 @@ class Writer:
     def _chores(self) -> None:
         now = time.monotonic()
         leases = [lease for lease in self._leases.values() if now - lease.polled < MAX_SILENT_S]
+        if now < min(self._next_renewal, self._next_tidy):
+            return
+        self._db.execute("PRAGMA synchronous=NORMAL")  # none of this need survive a power cut
+        try:
+            self._renew_and_tidy(now, leases)
+        finally:
+            self._db.execute("PRAGMA synchronous=FULL")
+
+    def _renew_and_tidy(self, now: float, leases: list[Lease]) -> None:
         if now >= self._next_renewal and leases:
             self._next_renewal = now + min(lease.lease_s for lease in leases) / 4
             with self._lock, transaction(self._db):

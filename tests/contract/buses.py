@@ -1,17 +1,17 @@
 """The bus adapters as the contract suite meets them, and small helpers that work on any."""
 
+import signal
+import sqlite3
 import subprocess
 import sys
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from leadwire.bus import Bus, Consumer, Record, TopicPartition, open_bus
-from leadwire.bus.kafka import KafkaBus
-from leadwire.bus.local import LocalBus
 from leadwire.topics import Topic
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -20,12 +20,11 @@ PATIENCE_S = 30.0
 
 @dataclass(frozen=True)
 class Adapter:
-    """One adapter: its address, how to open it with a short lease, and how to take it away."""
+    """One adapter: its address, how to take it away, and how to stop a process that uses it."""
 
-    name: str
     address: str
-    short_lease: Callable[[], Bus]
     away: Callable[[], AbstractContextManager[None]]
+    freeze: Callable[["subprocess.Popen[str]"], None]
 
 
 def local_adapter(folder: Path) -> Adapter:
@@ -39,11 +38,18 @@ def local_adapter(folder: Path) -> Adapter:
             assert holder.stdout.readline() == "held\n"
             yield
 
-    return Adapter("local", f"local:{path}", lambda: LocalBus(path, lease_s=1.5), away)
+    def freeze(process: "subprocess.Popen[str]") -> None:
+        """SIGSTOP at a moment when it does not hold the file, which would stop everybody."""
+        with closing(sqlite3.connect(path, timeout=10, isolation_level=None)) as db:
+            db.execute("BEGIN IMMEDIATE")
+            process.send_signal(signal.SIGSTOP)
+            db.execute("ROLLBACK")
+
+    return Adapter(f"local:{path}", away, freeze)
 
 
 def kafka_adapter(address: str, away: Callable[[], AbstractContextManager[None]]) -> Adapter:
-    return Adapter("kafka", f"kafka://{address}", lambda: KafkaBus(address, session_s=6.0), away)
+    return Adapter(f"kafka://{address}", away, lambda process: process.send_signal(signal.SIGSTOP))
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from leadwire.errors import BugError, BusUnavailable, MessageTooLarge, SettingEr
 from leadwire.model import Quarantined
 from leadwire.runner import Runner
 from leadwire.topics import QUARANTINE, Topic
-from tests.contract.bus_child import Shout
+from tests.contract.bus_child import Shout, short_lease
 from tests.contract.buses import (
     Adapter,
     Member,
@@ -336,14 +336,14 @@ def test_what_a_killed_consumer_had_not_committed_comes_again(adapter: Adapter) 
 def test_a_member_that_hung_cannot_commit_over_the_new_owner(adapter: Adapter) -> None:
     topic, group = new_topic(2), new_group()
     keys = {partition_of(k, 2): k for k in "abcdef"}
-    bus = adapter.short_lease()
+    bus = short_lease(adapter.address)
     bus.create_topics([topic])
     publish(bus, topic, [(keys[n % 2], b"x") for n in range(20)])
     with child("stall", adapter.address, topic.name, "2", group) as process:
         assert process.stdout is not None
         assert process.stdin is not None
         assert process.stdout.readline() == "polled 2\n"
-        process.send_signal(signal.SIGSTOP)
+        adapter.freeze(process)
         consumer = bus.consumer([topic], group)
         records = until(lambda: len(consumer.assignment()) == 2, consumer)
         records += drain(consumer, 20 - len(records))

@@ -39,23 +39,19 @@ class Broker:
 
 
 @pytest.fixture(scope="session")
-def kafka_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """HOST:PORT of a broker for the whole run."""
-    if named := os.environ.get("LEADWIRE_TEST_KAFKA"):
-        yield named
-        return
-    broker = Broker(tmp_path_factory.mktemp("kafka") / "broker")
-    try:
-        yield broker.address
-    finally:
-        broker.stop(keep=False)
-
-
-@pytest.fixture(scope="module")
 def kafka_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
-    """A broker that the test may stop and start."""
+    """A broker of our own for the whole run. A test that stops it starts it again."""
     broker = Broker(tmp_path_factory.mktemp("kafka") / "broker")
     try:
         yield broker
     finally:
         broker.stop(keep=False)
+
+
+@pytest.fixture(scope="session")
+def kafka_address(request: pytest.FixtureRequest) -> str:
+    """HOST:PORT of a broker for the whole run."""
+    if named := os.environ.get("LEADWIRE_TEST_KAFKA"):
+        return named
+    broker: Broker = request.getfixturevalue("kafka_broker")
+    return broker.address
