@@ -110,7 +110,6 @@ class Session:
         if hello.acknowledged > self._window.next_row:
             # Another gateway went on with the stream meanwhile.
             self._window.skip_to(hello.acknowledged)
-            self._clock = None
         out = self._not_held_below(hello.acknowledged, now)
         self.resend_from = None
         self.resume = self.acknowledged

@@ -23,6 +23,8 @@ from ingest.protocols.port import (
 from ingest.protocols.v1_wire import DATA_OVERHEAD, MAX_BYTES, decode, encode
 from leadwire.errors import ProtocolRejected
 
+MAX_STATUSES = 4096
+
 
 @dataclass(frozen=True, slots=True)
 class _Block:
@@ -63,7 +65,8 @@ class Device:
         self._unsent = 0  # index in _held of the next block to send on this connection
         self._seq = 0
         self._out: deque[bytes] = deque()
-        self._status: Status | None = None
+        self._statuses: list[Status] = []  # the one that holds at `acknowledged`, and all since
+        self._unsent_status = 0
         self._welcomed = False
         self._finished = False
         self._bye_sent = False
@@ -87,7 +90,7 @@ class Device:
         self._out.append(
             encode(replace(self._hello, acknowledged=self.acknowledged, device_time=device_time))
         )
-        self._unsent = self._seq = 0
+        self._unsent = self._unsent_status = self._seq = 0
         self._welcomed = self._bye_sent = False
         self.closed = None
 
@@ -110,11 +113,14 @@ class Device:
     def status(
         self, device_time: float, lead_off: tuple[int, ...] = (), battery: float | None = None
     ) -> None:
-        self._status = Status(
-            sample=self.next_sample, device_time=device_time, lead_off=lead_off, battery=battery
-        )
-        if self._welcomed:
-            self._out.append(encode(self._status))
+        status = Status(sample=self.next_sample, device_time=device_time, lead_off=lead_off, battery=battery)
+        waits = self._unsent_status < len(self._statuses) or not self._welcomed
+        if waits and self._statuses and self._statuses[-1].lead_off == lead_off:
+            self._statuses[-1] = replace(status, sample=self._statuses[-1].sample)
+            return
+        self._statuses.append(status)
+        if len(self._statuses) > MAX_STATUSES:
+            self._forget_status()
 
     def finish(self) -> None:
         self._finished = True
@@ -129,9 +135,6 @@ class Device:
                 )
             self._welcomed = True
             self._forget_below(event.resume)
-            # Electrodes may have changed long ago: a gateway without memory must hear it again.
-            if self._status is not None:
-                self._out.append(encode(self._status))
         elif isinstance(event, Ack) and self._welcomed:
             if event.sample > self.next_sample:
                 raise ProtocolRejected(
@@ -158,6 +161,9 @@ class Device:
                 messages.append(self._out.popleft())
             elif not self._welcomed or self.closed is not None:
                 break
+            elif self._status_is_next():
+                messages.append(encode(self._statuses[self._unsent_status]))
+                self._unsent_status += 1
             elif self._unsent < len(self._held):
                 messages.append(self._data(self._held[self._unsent]))
                 self._unsent += 1
@@ -167,6 +173,17 @@ class Device:
             else:
                 break
         return messages
+
+    def _status_is_next(self) -> bool:
+        """Whether a status is due before the next block: it holds from a sample of that block, or before."""
+        if self._unsent_status == len(self._statuses):
+            return False
+        if self._unsent == len(self._held):
+            return True
+        block = self._held[self._unsent]
+        return (
+            self._statuses[self._unsent_status].sample < block.first_sample + len(block.samples) // self._row
+        )
 
     def _data(self, block: _Block) -> bytes:
         message = Data(
@@ -182,6 +199,8 @@ class Device:
 
     def _forget_below(self, sample: int) -> None:
         self.acknowledged = max(self.acknowledged, sample)
+        while len(self._statuses) > 1 and self._statuses[1].sample <= self.acknowledged:
+            self._forget_status()
         while self._held and self._held[0].first_sample < sample:
             sent = self._unsent > 0
             block = self._pop()
@@ -195,6 +214,10 @@ class Device:
                 self._held.appendleft(rest)
                 self._unsent += sent
                 self._held_bytes += len(rest.samples)
+
+    def _forget_status(self) -> None:
+        del self._statuses[0]
+        self._unsent_status = max(0, self._unsent_status - 1)
 
     def _pop(self) -> _Block:
         block = self._held.popleft()

@@ -99,6 +99,28 @@ def test_a_device_goes_on_from_the_welcome_s_sample_after_a_reconnect(protocol):
 
 
 @every_protocol
+def test_the_electrodes_of_an_outage_are_told_with_the_samples_they_belong_to(protocol):
+    wire = Wire(protocol)
+    for n in range(0, 1000, 100):
+        wire.device.status(STARTED + n / 250, lead_off=(1,) if 300 <= n < 600 else (), battery=50.0)
+        wire.device.add(samples(n, n + 100), STARTED + n / 250)
+    wire.open()
+    for resume, told in ((450, [(300, (1,)), (600, ())]), (700, [(600, ())])):
+        wire.connect()
+        sent = wire.open(resume=resume)
+        assert [(e.sample, e.lead_off) for e in sent if isinstance(e, Status)] == told
+        seen = ()
+        for event in sent:
+            if isinstance(event, Status):
+                seen = event.lead_off
+            else:
+                assert seen == ((1,) if 300 <= event.first_sample < 600 else ())
+    wire.device.status(STARTED, battery=49.0)
+    (sign_of_life,) = wire.up()
+    assert (sign_of_life.sample, sign_of_life.battery) == (1000, 49.0)
+
+
+@every_protocol
 def test_a_device_sends_again_from_where_it_is_asked_to(protocol):
     wire = Wire(protocol)
     wire.open()

@@ -183,6 +183,7 @@ def test_an_acknowledgement_passes_a_gap_only_when_the_device_has_nothing_for_it
     for c in chunks(s.data(block(200, 250, oldest=120), later(4))):
         s.durable(c)
     assert s.acknowledged == 120, "100 to 119 never come, 120 to 149 may"
+    assert s.missing(250) == 120
     for c in chunks(s.data(block(120, 150, oldest=120), later(5))):
         s.durable(c)
     assert s.acknowledged == 250
