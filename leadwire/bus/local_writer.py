@@ -270,22 +270,23 @@ class Writer:
 
     def _chores(self) -> None:
         now = time.monotonic()
-        leases = [lease for lease in self._leases.values() if now - lease.polled < MAX_SILENT_S]
-        if now < min(self._next_renewal, self._next_tidy):
+        if now < self._next_chore():
             return
         self._db.execute("PRAGMA synchronous=NORMAL")  # none of this need survive a power cut
         try:
-            self._renew_and_tidy(now, leases)
+            self._renew_and_tidy(now)
         finally:
             self._db.execute("PRAGMA synchronous=FULL")
 
-    def _renew_and_tidy(self, now: float, leases: list[Lease]) -> None:
-        if now >= self._next_renewal and leases:
+    def _renew_and_tidy(self, now: float) -> None:
+        leases = list(self._leases.values())
+        if leases and now >= self._next_renewal:
             self._next_renewal = now + min(lease.lease_s for lease in leases) / 4
+            alive = [lease for lease in leases if now - lease.polled < MAX_SILENT_S]
             with self._lock, transaction(self._db):
                 self._db.executemany(
                     "UPDATE members SET lease = ? WHERE id = ?",
-                    [(now + lease.lease_s, lease.member) for lease in leases],
+                    [(now + lease.lease_s, lease.member) for lease in alive],
                 )
         if now >= self._next_tidy:
             self._next_tidy = now + self._tidy_s
