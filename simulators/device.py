@@ -13,6 +13,7 @@ import numpy as np
 
 from ingest.protocols.port import Ack, Close, CloseCode, Hello, Signal, Welcome
 from ingest.protocols.v1_device import Device
+from ingest.protocols.v1_wire import encode
 from simulators.faulty import FaultPlan
 from simulators.source import Source
 
@@ -24,7 +25,6 @@ MAX_PATIENCE_S = 120.0
 STATUS_EVERY_S = 30.0
 WINDOW_BYTES = 512 << 10
 _FAULT_POLL_S = 0.1
-_LEAVING_PATIENCE_S = 3.0
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,13 @@ class SimulatedDevice:
         Size of the store; when it is full the oldest samples are lost.
     stream
         The stream's id; by default device and `started`.
+
+    Raises
+    ------
+    ValueError
+        The identity or the signals do not fit the protocol.
+    SettingError
+        A fault does not fit the source.
 
     Attributes
     ----------
@@ -127,6 +134,7 @@ class SimulatedDevice:
             device_time=started,
             started=started,
         )
+        encode(hello)  # a text that does not fit is told here, not at the first connection
         self.stream = hello.stream
         self.fs = source.fs
         self.n_samples = source.n_samples
@@ -184,7 +192,8 @@ class SimulatedDevice:
         """Whether to end this connection: a fault, no acknowledgement for too long, or told to."""
         if self.device.closed is not None or self._link.breaks(now) or now >= self._deadline:
             return True
-        patience = self._patience if self._deadline == float("inf") else _LEAVING_PATIENCE_S
+        # What is lost at the very end leaves no hole for the gateway to ask about.
+        patience = self._patience * (0.3 if self._ending else 1.0)
         if now - self._progress_at >= patience:
             self._patience = min(2 * self._patience, MAX_PATIENCE_S)
             return True

@@ -5,7 +5,6 @@ import contextlib
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-import structlog
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
@@ -13,8 +12,6 @@ from ingest.protocols.v1 import V1
 from leadwire.clock import Clock, SystemClock
 from leadwire.errors import ProtocolRejected, RetryError, SettingError
 from simulators.device import SimulatedDevice
-
-log = structlog.get_logger(__name__)
 
 OPEN_TIMEOUT_S = 5.0
 
@@ -71,7 +68,6 @@ async def run_device(sim: SimulatedDevice, address: str, clock: Clock | None = N
                 await _converse(sim, socket, clock)
         except (OSError, WebSocketException) as error:
             why = str(error) or type(error).__name__
-            log.debug("no link", stream=sim.stream, why=why)
         finally:
             sim.unlinked(clock.monotonic(), why)
     if sim.refused is not None:
