@@ -167,6 +167,17 @@ def test_a_hole_that_the_device_can_no_longer_fill_is_a_gap_at_once():
     assert s.resend_from is None
 
 
+def test_of_a_hole_only_what_the_device_still_holds_is_waited_for():
+    s = session()
+    s.data(block(0, 100), NOW)
+    out = s.data(block(150, 200, oldest=120), NOW)
+    assert events(out) == [("gap", 100, 20)]
+    assert rows(out) == []
+    out = s.data(block(120, 150, oldest=120), NOW)
+    assert events(out) == []
+    assert rows(out) == truth(120, 200)
+
+
 def test_samples_that_come_although_the_device_had_given_them_up_are_kept():
     s = session()
     s.data(block(0, 100), NOW)
