@@ -236,12 +236,13 @@ class _Session:
 
     def _quarantine(self, record: Record, reason: str) -> Outgoing:
         source = f"{self._stage.name} {record.topic}/{record.partition}@{record.offset}"
+        reason = reason[:1024]
         log.warning("quarantined", source=source, reason=reason)
         data = record.value or b""
         limit = QUARANTINE.max_bytes - 4096
         message = Quarantined(
             source=source,
-            reason=reason[:1024],
+            reason=reason,
             time=self._clock.now(),
             data=data[:limit],
             truncated=len(data) > limit,
