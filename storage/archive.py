@@ -33,7 +33,7 @@ from leadwire.model import (
 )
 from storage import event_blocks, presence, tables, timescale
 from storage.blocks import Run, block_of
-from storage.compaction import compact_block
+from storage.compaction import COMPACTORS, Compactor
 from storage.database import Database, upgrade
 from storage.event_blocks import DenseEvent
 from storage.lines import Line, Lines
@@ -200,7 +200,7 @@ class Archive:
         for stream, events in self._dense.items():
             blocks: dict[int, list[DenseEvent]] = {}
             for event in events:
-                blocks.setdefault(block_of(event.sample), []).append(event)
+                blocks.setdefault(event_blocks.block_of(event.sample), []).append(event)
             rows += [
                 {
                     "stream_id": self._lines.id_of(stream),
@@ -250,21 +250,20 @@ class Archive:
         Each block is one transaction, about 3 ms a signal. Returns how many were compacted; fewer
         than `limit` means that nothing is left to do.
         """
-        found: list[tuple[int, int]] = []
+        found: list[tuple[Compactor, int, int]] = []
         with self._db.reading() as connection:
-            for parts in (tables.waveform_parts, tables.event_parts):
+            for parts, compactor in COMPACTORS:
                 due = (
                     sa.select(parts.c.stream_id, parts.c.block)
                     .group_by(parts.c.stream_id, parts.c.block)
                     .having(sa.func.max(parts.c.written) <= now - settle_s)
                     .limit(limit)
                 )
-                found += [(stream_id, block) for stream_id, block in connection.execute(due)]
-        chosen = list(dict.fromkeys(found))[:limit]
-        for stream_id, block in chosen:
+                found += [(compactor, stream_id, block) for stream_id, block in connection.execute(due)]
+        for compactor, stream_id, block in found[:limit]:
             with self._db.writing() as connection:
-                compact_block(self._db, connection, stream_id, block)
-        return len(chosen)
+                compactor(self._db, connection, stream_id, block)
+        return min(len(found), limit)
 
     def expire(self, now: float) -> None:
         """Delete waveforms and events that began more than `keep_days` before `now` (s since 1970).

@@ -1,5 +1,7 @@
 """Compaction: the parts of one settled block become one row a signal and a kind."""
 
+from collections.abc import Callable
+
 import sqlalchemy as sa
 
 from storage import event_blocks
@@ -7,7 +9,14 @@ from storage.blocks import OpenBlock, put_parts
 from storage.database import Database
 from storage.event_blocks import DenseEvent
 from storage.lines import Line
-from storage.tables import BLOCK_SAMPLES, signals, streams, waveform_blocks, waveform_parts
+from storage.tables import (
+    BLOCK_SAMPLES,
+    EVENT_BLOCK_SAMPLES,
+    signals,
+    streams,
+    waveform_blocks,
+    waveform_parts,
+)
 from storage.tables import event_blocks as event_blocks_table
 from storage.tables import event_parts as event_parts_table
 
@@ -23,18 +32,9 @@ _WAVEFORM_COLUMNS = (
 )
 
 
-def compact_block(database: Database, connection: sa.Connection, stream_id: int, block: int) -> None:
-    """Merge all parts of `block` into its rows and delete them, inside the caller's transaction."""
-    database.lock(connection, stream_id)  # two writers at one block would each lose the other's parts
-    row = connection.execute(sa.select(streams).where(streams.c.id == stream_id)).one()
-    line = Line(row.epoch, row.clock_fs)
-    _compact_waveform(database, connection, stream_id, block, line)
-    _compact_events(database, connection, stream_id, block, line, row.stream)
-
-
-def _compact_waveform(
-    database: Database, connection: sa.Connection, stream_id: int, block: int, line: Line
-) -> None:
+def compact_waveform(database: Database, connection: sa.Connection, stream_id: int, block: int) -> None:
+    """Merge all parts of `block` into one row a signal and delete them, in the caller's transaction."""
+    _, line = _locked(database, connection, stream_id)
     c = waveform_parts.c
     parts = connection.execute(
         sa.select(waveform_parts).where(c.stream_id == stream_id, c.block == block).order_by(c.id)
@@ -63,9 +63,9 @@ def _compact_waveform(
     _delete(connection, waveform_parts, [part.id for part in parts])
 
 
-def _compact_events(
-    database: Database, connection: sa.Connection, stream_id: int, block: int, line: Line, stream: str
-) -> None:
+def compact_events(database: Database, connection: sa.Connection, stream_id: int, block: int) -> None:
+    """Merge all parts of `block` into one row a kind and delete them, in the caller's transaction."""
+    stream, line = _locked(database, connection, stream_id)
     c, b = event_parts_table.c, event_blocks_table.c
     parts = connection.execute(
         sa.select(c.id, c.data).where(c.stream_id == stream_id, c.block == block).order_by(c.id)
@@ -87,7 +87,7 @@ def _compact_events(
                 "stream_id": stream_id,
                 "kind": kind,
                 "block": block,
-                "time": line.time(block * BLOCK_SAMPLES),
+                "time": line.time(block * EVENT_BLOCK_SAMPLES),
                 "n_events": len(after),
                 "data": event_blocks.pack(after, line.fs),
             }
@@ -95,6 +95,22 @@ def _compact_events(
     _delete(connection, event_parts_table, [part.id for part in parts])
 
 
+def _locked(database: Database, connection: sa.Connection, stream_id: int) -> tuple[str, Line]:
+    """The stream's name and line; until the transaction ends nobody else compacts this stream."""
+    # Two that merge the same block would each lose the other's parts.
+    database.lock(connection, stream_id)
+    row = connection.execute(sa.select(streams).where(streams.c.id == stream_id)).one()
+    return row.stream, Line(row.epoch, row.clock_fs)
+
+
 def _delete(connection: sa.Connection, table: sa.Table, ids: list[int]) -> None:
     for i in range(0, len(ids), 1000):
         connection.execute(sa.delete(table).where(table.c.id.in_(ids[i : i + 1000])))
+
+
+Compactor = Callable[[Database, sa.Connection, int, int], None]
+COMPACTORS: tuple[tuple[sa.Table, Compactor], ...] = (
+    (waveform_parts, compact_waveform),
+    (event_parts_table, compact_events),
+)
+"""The tables of parts, and what compacts one block of each."""

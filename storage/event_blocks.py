@@ -1,7 +1,7 @@
 """What comes about every second, packed by column: beats, heart rates, qualities <-> bytes. Pure.
 
 A row a beat costs 40 to 60 bytes in any database, as much as a sixth of the waveform itself. Packed
-by column in the waveform's blocks it is a few bytes, and gives back exactly the same messages: each
+by column, many minutes at a time, it is a few bytes, and gives back exactly the same messages: each
 field becomes a column of integers, decimals or table entries, and each column goes through pcodec.
 """
 
@@ -16,6 +16,7 @@ from pcodec import ChunkConfig, standalone
 
 from leadwire.errors import BugError
 from leadwire.model import Beat, HeartRate, SignalQuality
+from storage.tables import EVENT_BLOCK_SAMPLES
 
 E = TypeVar("E", bound=Beat | HeartRate | SignalQuality)
 DenseEvent = Beat | HeartRate | SignalQuality
@@ -28,6 +29,11 @@ _part_decoder = msgspec.msgpack.Decoder(list[DenseEvent])
 Column = tuple[Any, ...]
 """How a column is kept: ("c", value), ("i", ints), ("d", decimals, ints), ("f", floats), ("n", where None
 is, the rest), ("t", table, ints) or ("x", values)."""
+
+
+def block_of(sample: int) -> int:
+    """The number of the event block that `sample` belongs to."""
+    return sample // EVENT_BLOCK_SAMPLES
 
 
 def kind_of(event: DenseEvent) -> str:

@@ -25,7 +25,6 @@ from leadwire.model import (
 )
 from leadwire.ranges import MAX_SAMPLE
 from storage import event_blocks, tables, waveforms
-from storage.blocks import block_of
 from storage.database import Database, check
 from storage.event_blocks import DenseEvent
 from storage.lines import Line
@@ -275,6 +274,7 @@ class Reader:
     def _dense(self, kind: type[E], stream: str, start: int, stop: int) -> list[E]:
         b, p, s = tables.event_blocks.c, tables.event_parts.c, tables.streams.c
         name = event_blocks.KIND_OF[kind]
+        block_of = event_blocks.block_of
         span = (block_of(max(start, 0)), block_of(min(stop, EVERYTHING)))
         with self._reading() as connection:
             stream_id = connection.scalar(sa.select(s.id).where(s.stream == stream))

@@ -3,7 +3,7 @@
 Data come in twice. First as *parts*: what one flush brought, appended as it came (`waveform_parts`,
 `event_parts`). When a block has settled its parts are compacted into one row a signal
 (`waveform_blocks`) or a kind (`event_blocks`) and removed. Blocks are aligned: block number =
-sample number // `BLOCK_SAMPLES`, whatever the sampling rate.
+sample number // `BLOCK_SAMPLES` (`EVENT_BLOCK_SAMPLES`), whatever the sampling rate.
 
 Times in keys. TimescaleDB wants the time column in every unique key, and an upsert by derived key
 is only exact if the same bytes always give the same time. So each stream gets one fixed line
@@ -36,6 +36,9 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 BLOCK_SAMPLES = 1 << 16
 """Samples a block: 4.4 minutes at 250 Hz. Measured on mitdb, waveform only, in bit/sample:
 3.918 with 1 << 15, 3.900 with 1 << 16, 3.892 with 1 << 17, which doubles what a strip must decode."""
+
+EVENT_BLOCK_SAMPLES = 1 << 18
+"""Samples a block of beats or trends: few bytes each, so longer blocks (a third less than 1 << 16)."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_S = 32_503_680_000.0  # the year 3000
@@ -152,7 +155,6 @@ event_blocks = Table(
     Column("time", KeyTime, primary_key=True),
     Column("n_events", Integer, nullable=False),
     Column("data", LargeBinary, nullable=False),
-    sqlite_with_rowid=False,
 )
 
 # What comes seldom: type is episode (sample = onset), link or device_status; data is the message, JSON.

@@ -79,7 +79,6 @@ def upgrade() -> None:
         sa.Column("time", KeyTime, primary_key=True),
         sa.Column("n_events", sa.Integer, nullable=False),
         sa.Column("data", sa.LargeBinary, nullable=False),
-        sqlite_with_rowid=False,
     )
     op.create_table(
         "events",
