@@ -338,7 +338,7 @@ def test_a_snapshot_that_could_not_be_published_is_never_committed_over(bus: Loc
         return False
 
     def committed_aside() -> int:
-            with sqlite3.connect(bus._path) as db:
+        with sqlite3.connect(bus._path) as db:
             return sum(n for (n,) in db.execute("SELECT next FROM offsets"))
 
     feed(bus, "0", "1")
