@@ -1,7 +1,27 @@
 """Streaming QRS detection on 1 to 16 leads: `QrsDetector`, and `detect` for a whole record.
 
-The front end is in `qrs_front.py`, the decisions are in `qrs_judge.py`; here are the state, its
-snapshots and the interface. What a beat means for the rhythm is not decided here.
+Here are the interface and the snapshots. Parameters and state stand in `qrs_state.py`, the kernels
+in `qrs_front.py` (filters), `qrs_shape.py` (R peak, templates), `qrs_judge.py` (decisions),
+`qrs_start.py` (start, relearning) and `qrs_run.py` (the loop). What a beat means for the rhythm is
+not decided here.
+
+Sources
+-------
+J. Pan and W. J. Tompkins 1985 and P. S. Hamilton and W. J. Tompkins 1986 (IEEE Trans. Biomed. Eng.):
+running levels of QRS and noise peaks, search-back, T-wave discrimination by slope. P. Hamilton 2002,
+Open Source ECG Analysis (EP Limited): medians of eight peaks, baseline-shift check.
+
+Departures
+----------
+- Two bands per lead (5-18 and 12-28 Hz) and all leads make one detection function; each channel weighs
+  by its own running signal-to-noise ratio, so noise chooses the band and the lead.
+- The threshold is a quadratic discriminant of eleven ratios (`qrs_state.FEATURES`): strength, noise,
+  quiet before and after, amplitude, templates of the patient's own complexes, RR, slope against the
+  last beat, baseline step. Its weights are fitted (`qrs_weights.py`).
+- A weak peak waits longer (210 instead of 150 ms) for a larger one: P waves do not win. If one did, it
+  is forgotten when the QRS complex follows.
+- No learning period; where levels have become useless, peaks that stand out teach new ones.
+- Missing and stuck samples are spliced; pulses under 10 ms are removed before the filters.
 """
 
 import math
@@ -11,8 +31,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dsp import qrs_front as front
-from dsp import qrs_judge as judge
+from dsp import qrs_state as q
+from dsp.qrs_judge import Out
+from dsp.qrs_run import advance, run
 from dsp.qrs_weights import WEIGHTS
 
 QRS_DTYPE: Final = np.dtype(
@@ -23,11 +44,10 @@ first sample; amplitude in mV p-p; quality 0..1; one bit per lead that it rests 
 
 MIN_FS, MAX_FS, MAX_SIG = 100.0, 1000.0, 16
 
-_VERSION = 1
+_VERSION = 2
 _HEADER = struct.Struct("<4sHHd")
-_MAGIC = b"LWQR"
-_RING_S = 0.7
-_FAR = -(10**12)
+_WEIGHTS = np.array(WEIGHTS)
+_FLUSH_S = 0.4
 
 
 class QrsDetector:
@@ -44,7 +64,7 @@ class QrsDetector:
     ----------
     delay_s
         No beat is reported later than this after its R peak, in s. Nearly all (p99) are reported
-        within 0.30 s; the rest are found by search-back or while (re)learning.
+        within 0.30 s; the rest are found by search-back, or at the start or while learning anew.
 
     Raises
     ------
@@ -53,9 +73,10 @@ class QrsDetector:
 
     Examples
     --------
+    >>> import numpy as np
     >>> detector = QrsDetector(fs=250.0, n_sig=1)
-    >>> for chunk in chunks:  # (n_samples, 1) in mV  # doctest: +SKIP
-    ...     beats = detector.process(chunk)
+    >>> detector.process(np.zeros((250, 1)))["sample"]
+    array([], dtype=int64)
     """
 
     def __init__(self, fs: float, n_sig: int) -> None:
@@ -65,41 +86,14 @@ class QrsDetector:
             raise ValueError(f"{n_sig} leads came; 1 to {MAX_SIG} were expected")
         self.fs = float(fs)
         self.n_sig = n_sig
-        self._cfg, self._sos = judge.configuration(self.fs)
-        rate = float(self._cfg[judge.RATE])
-        self.delay_s = judge.RELEARN_SPAN_S + 0.3
-        ring = math.ceil(_RING_S * rate)
-        length = 2 * int(judge.Parameters.half_template * rate) + 1
-        n = n_sig
-        self._i = np.zeros(judge.N_INT, np.int64)
-        self._f = np.zeros(judge.N_FLOAT)
-        self._arrays = (
-            np.zeros((n, front.LEAD_STATE)),
-            np.zeros((n, ring)),
-            np.zeros((n, ring)),
-            np.zeros(ring),
-            self._i,
-            self._f,
-            np.zeros((2 * n, judge.N_CHAN)),
-            np.zeros((n, judge.N_TRACK)),
-            np.zeros((n, judge.N_FRESH, judge.N_FR)),
-            np.zeros((judge.N_CANDIDATES, judge.K_ENV + 2 * n)),
-            np.zeros((judge.N_TEMPLATES, n, length)),
-            np.zeros((judge.N_TEMPLATES, 2)),
-        )
-        self._reset()
-
-    def _reset(self) -> None:
-        for array in self._arrays:
-            array[...] = 0
-        self._arrays[0][:, front.MISSING] = 1
-        self._i[judge.LAST] = self._i[judge.TRIED] = _FAR
-        self._f[judge.CORR] = 1.0
+        self.delay_s = q.SPAN_S + 0.5
+        self._config = q.configuration(self.fs)
+        self._state = q.empty_state(n_sig, self._config.rate)
 
     @property
     def n_samples(self) -> int:
         """How many samples have come."""
-        return int(self._i[judge.IN])
+        return int(self._state.n[q.IN])
 
     def process(self, x: ArrayLike) -> NDArray[np.void]:
         """Take the next samples and return the beats that are now certain.
@@ -119,30 +113,36 @@ class QrsDetector:
         ValueError
             `x` has another shape.
         """
+        return self._process(x, np.empty((0, q.TRACE_COLUMNS)))
+
+    def _process(self, x: ArrayLike, trace: NDArray[np.float64]) -> NDArray[np.void]:
         samples = np.ascontiguousarray(x, dtype=np.float64)
         if samples.ndim != 2 or samples.shape[1] != self.n_sig:
             raise ValueError(f"samples of shape {samples.shape} came; (n_samples, {self.n_sig}) was expected")
-        room = judge.N_CANDIDATES + int(len(samples) / (judge.Parameters.refractory * self.fs)) + 2
-        out_i = np.empty((room, 3), np.int64)
-        out_f = np.empty((room, 2))
-        n = judge.run(samples, self._cfg, self._sos, *self._arrays, _WEIGHTS, out_i, out_f, _NO_TRACE)
-        beats = np.empty(n, QRS_DTYPE)
-        beats["sample"], beats["detected"], beats["leads"] = out_i[:n].T
-        beats["amplitude"], beats["quality"] = out_f[:n].T
+        room = q.N_CANDIDATES + int(len(samples) / (q.REFRACTORY_S * self.fs)) + 2
+        out = Out(np.empty((room, 3), np.int64), np.empty((room, 2)), np.zeros(1, np.int64), trace)
+        run(samples, self._state, self._config, _WEIGHTS, out)
+        beats = np.empty(out.n[0], QRS_DTYPE)
+        beats["sample"], beats["detected"], beats["leads"] = out.i[: len(beats)].T
+        beats["amplitude"], beats["quality"] = out.f[: len(beats)].T
         return beats
 
     def skip(self, n_samples: int) -> NDArray[np.void]:
-        """Pass over `n_samples` that never came: the same as so many NaN rows."""
-        found = [
-            self.process(np.full((min(n_samples - done, int(self.fs)), self.n_sig), np.nan))
-            for done in range(0, n_samples, int(self.fs))
-        ]
-        return np.concatenate(found) if found else np.empty(0, QRS_DTYPE)
+        """Pass over `n_samples` that never came: the same as so many NaN rows, and as fast for any number.
+
+        Returns
+        -------
+        numpy.ndarray
+            As `process`: beats before the gap that are now certain.
+        """
+        fed = min(n_samples, math.ceil((q.FORGET_S + 1.0) * self.fs))
+        beats = self.process(np.full((fed, self.n_sig), np.nan))
+        advance(self._state, n_samples - fed, self._config.step)
+        return beats
 
     def snapshot(self) -> bytes:
         """Return the whole state; a detector that restores it continues bit for bit."""
-        header = _HEADER.pack(_MAGIC, _VERSION, self.n_sig, self.fs)
-        return b"".join([header, *(array.tobytes() for array in self._arrays)])
+        return b"".join([self._header(), *(array.tobytes() for array in self._state)])
 
     def restore(self, snapshot: bytes) -> None:
         """Take over a state made by `snapshot` of a detector with the same `fs` and `n_sig`.
@@ -152,21 +152,20 @@ class QrsDetector:
         ValueError
             It is no such snapshot; the detector is left as it was.
         """
-        expected = _HEADER.pack(_MAGIC, _VERSION, self.n_sig, self.fs)
-        size = len(expected) + sum(array.nbytes for array in self._arrays)
-        if snapshot[: len(expected)] != expected or len(snapshot) != size:
+        header = self._header()
+        size = len(header) + sum(array.nbytes for array in self._state)
+        if snapshot[: len(header)] != header or len(snapshot) != size:
             raise ValueError(
-                f"a snapshot of {len(snapshot)} bytes that begins {snapshot[:16]!r} came; "
-                f"version {_VERSION} for {self.n_sig} leads at {self.fs:g} Hz, {size} bytes, was expected"
+                f"a snapshot of {len(snapshot)} bytes that begins {snapshot[: len(header)]!r} came; "
+                f"{size} bytes of version {_VERSION} for {self.n_sig} leads at {self.fs:g} Hz were expected"
             )
-        at = len(expected)
-        for array in self._arrays:
+        at = len(header)
+        for array in self._state:
             array[...] = np.frombuffer(snapshot, array.dtype, array.size, at).reshape(array.shape)
             at += array.nbytes
 
-
-_WEIGHTS = np.array(WEIGHTS)
-_NO_TRACE = np.zeros((0, judge.N_FEATURES + 2))
+    def _header(self) -> bytes:
+        return _HEADER.pack(b"LWQR", _VERSION, self.n_sig, self.fs)
 
 
 def detect(x: ArrayLike, fs: float) -> NDArray[np.void]:
@@ -188,6 +187,5 @@ def detect(x: ArrayLike, fs: float) -> NDArray[np.void]:
     if samples.ndim == 1:
         samples = samples[:, None]
     detector = QrsDetector(fs, samples.shape[1])
-    found = [detector.process(samples), detector.skip(math.ceil(0.4 * fs))]
-    beats = np.concatenate(found)
+    beats = np.concatenate([detector.process(samples), detector.skip(math.ceil(_FLUSH_S * fs))])
     return beats[beats["sample"] < len(samples)]

@@ -1,150 +1,114 @@
-"""The front end of the QRS detector, sample by sample: mend, smooth, decimate, two band envelopes.
+"""The front end of the QRS detector: mend, smooth, decimate, two band envelopes. Nothing is decided here.
 
-Nothing is decided here (see `qrs_judge.py`). There is one row of state per lead and one sample is
-taken at a time, so the result cannot depend on how the samples were cut into chunks.
+It takes sample after sample of one lead with all filters in registers, so the result cannot depend
+on how the samples were cut into chunks.
 """
 
 import math
-from typing import Any
 
-import numpy as np
-from numba import njit
-from numpy.typing import NDArray
-from scipy import signal
-
-Array = NDArray[np.float64]
-
-MEDIAN_MAX = 9
-# Columns of a lead's row of state.
-FED, OFFSET, RAW, MISSING, FLAT, HISTORY = 0, 1, 2, 3, 4, 5
-LOW = HISTORY + MEDIAN_MAX  # two biquads: the low-pass
-BAND = LOW + 4  # two biquads for each of the two bands
-POLES = BAND + 8  # four one-poles for each of the two envelopes
-LEAD_STATE = POLES + 8
-
-N_BANDS = 2
-SLOW_HZ = (5.0, 18.0)
-FAST_HZ = (12.0, 28.0)
-LOW_HZ = 40.0
-SMOOTH_S = 0.012
-SPIKE_S = 0.010
-SPIKE_MV = 0.2
-FLAT_S = 0.06
-RAIL_MV = 50.0
+from dsp import qrs_state as q
+from dsp.qrs_state import Floats, State, kernel
 
 
-def design(
-    fs: float, slow: tuple[float, float] = SLOW_HZ, fast: tuple[float, float] = FAST_HZ
-) -> dict[str, Any]:
-    """Coefficients and lengths for one sampling rate, from values in s, Hz and mV.
+@kernel
+def front(x: Floats, start: int, stop: int, l: int, st: State, cfg: q.Config, env: Floats) -> None:
+    """Run samples `start` to `stop` of lead l; `env` (BLOCK, n_chan) gets the envelopes in mV.
 
-    Returns
-    -------
-    dict
-        `step`: input samples per inner sample; `rate`: inner rate in Hz; `median`: length of the
-        spike filter; `sos`: (6, 6) biquads; `pole`; `low_delay`: of the low-passed signal, in s;
-        `peak_delay`: from a peak of the low-passed signal to the peak of its envelope, in s.
+    - Missing samples (NaN) hold the last value; the line goes on from there without a step. So does
+      one that was stuck for `FLAT_S`: the jump back from a rail is no QRS complex.
+    - What sticks out of its surroundings of `SPIKE_S` by more than `SPIKE_MV` (a pacing pulse) is
+      replaced by them.
+    - Low-pass, decimation, two band-passes; envelope = root of the smoothed square.
     """
-    step = max(1, round(fs / 200.0))
-    rate = fs / step
-    low = signal.butter(4, min(LOW_HZ, 0.4 * rate), fs=fs, output="sos")
-    bands = [
-        signal.butter(2, (lo, min(hi, 0.4 * rate)), btype="bandpass", fs=rate, output="sos")
-        for lo, hi in (slow, fast)
-    ]
-    median = 2 * int(SPIKE_S / 2 * fs) + 1 if fs >= 200 else 1
-    pole = math.exp(-1.0 / (SMOOTH_S * rate))
-    # Delays, measured on a pulse as wide as a QRS complex.
-    fine = np.arange(int(fs)) / fs
-    coarse = np.arange(int(rate)) / rate
-    smoothed = signal.sosfilt(low, np.exp(-0.5 * ((fine - 0.3) / 0.015) ** 2))
-    envelope = signal.sosfilt(bands[0], np.interp(coarse, fine, smoothed)) ** 2
-    for _ in range(4):
-        envelope = signal.lfilter([1 - pole], [1, -pole], envelope)
-    top = fine[np.argmax(smoothed)]
-    return {
-        "step": step,
-        "rate": rate,
-        "median": min(MEDIAN_MAX, median),
-        "sos": np.ascontiguousarray(np.concatenate([low, *bands])),
-        "pole": pole,
-        "low_delay": float(top - 0.3) + (min(MEDIAN_MAX, median) // 2) / fs,
-        "peak_delay": float(coarse[np.argmax(envelope)] - top),
-    }
-
-
-@njit(cache=True, nogil=True)
-def biquad(x: float, sos: Array, row: int, state: Array, at: int) -> float:
-    """One sample through one biquad (transposed direct form II)."""
-    y = sos[row, 0] * x + state[at]
-    state[at] = sos[row, 1] * x - sos[row, 4] * y + state[at + 1]
-    state[at + 1] = sos[row, 2] * x - sos[row, 5] * y
-    return y  # type: ignore[no-any-return]
-
-
-@njit(cache=True, nogil=True)
-def mend(raw: float, lead: Array, flat_samples: float) -> float:
-    """Hold the last value over missing samples and go on from there without a step.
-
-    A line that did not move at all for `FLAT_S` (saturated, unplugged) is spliced likewise when it
-    moves again: the jump back from a rail is no QRS complex.
-    """
-    if not math.isfinite(raw):
-        lead[MISSING] += 1
-        return lead[FED]  # type: ignore[no-any-return]
-    if raw == lead[RAW]:
-        lead[FLAT] += 1
-    else:
-        if lead[FLAT] > flat_samples:
-            lead[OFFSET] = raw - lead[FED]
-        lead[FLAT] = 0
-    if lead[MISSING] > 0:
-        lead[OFFSET] = raw - lead[FED]
-        lead[MISSING] = 0
-    lead[RAW] = raw
-    lead[FED] = min(RAIL_MV, max(-RAIL_MV, raw - lead[OFFSET]))
-    return lead[FED]  # type: ignore[no-any-return]
-
-
-@njit(cache=True, nogil=True)
-def despike(x: float, lead: Array, n: int) -> float:
-    """Delay by n // 2 samples; replace what sticks out of the median of n by more than `SPIKE_MV`.
-
-    Pacing pulses (0.1 to 2 ms) disappear, everything else passes unchanged.
-    """
-    for i in range(n - 1, 0, -1):
-        lead[HISTORY + i] = lead[HISTORY + i - 1]
-    lead[HISTORY] = x
-    mid = lead[HISTORY + n // 2]
-    if n == 3:
-        a, b, c = lead[HISTORY], lead[HISTORY + 1], lead[HISTORY + 2]
-        median = max(min(a, b), min(max(a, b), c))
-    else:
-        median = mid
-        for i in range(n):
-            v = lead[HISTORY + i]
-            below = above = 0
-            for j in range(n):
-                u = lead[HISTORY + j]
-                below += u < v
-                above += u > v
-            if below <= n // 2 and above <= n // 2:
-                median = v
-                break
-    return median if abs(mid - median) > SPIKE_MV else mid  # type: ignore[no-any-return]
-
-
-@njit(cache=True, nogil=True)
-def envelopes(x: float, sos: Array, pole: float, lead: Array, out: Array) -> float:
-    """One inner sample through both bands: `out` gets their envelopes in mV; returns the slow band."""
-    slow = biquad(biquad(x, sos, 2, lead, BAND), sos, 3, lead, BAND + 2)
-    fast = biquad(biquad(x, sos, 4, lead, BAND + 4), sos, 5, lead, BAND + 6)
-    a, b = slow * slow, fast * fast
-    for p in range(POLES, POLES + 4):
-        a += pole * (lead[p] - a)
-        lead[p] = a
-        b += pole * (lead[p + 4] - b)
-        lead[p + 4] = b
-    out[0] = math.sqrt(a)
-    out[1] = math.sqrt(b)
-    return slow  # type: ignore[no-any-return]
+    sos = cfg.sos
+    row = st.lead[l]
+    fed, offset, raw = row[q.FED], row[q.OFFSET], row[q.RAW]
+    missing, flat = row[q.MISSING], row[q.FLAT]
+    f = q.FILTERS
+    l0, l1, l2, l3 = row[f], row[f + 1], row[f + 2], row[f + 3]
+    s0, s1, s2, s3 = row[f + 4], row[f + 5], row[f + 6], row[f + 7]
+    f0, f1, f2, f3 = row[f + 8], row[f + 9], row[f + 10], row[f + 11]
+    p0, p1, p2, p3 = row[f + 12], row[f + 13], row[f + 14], row[f + 15]
+    r0, r1, r2, r3 = row[f + 16], row[f + 17], row[f + 18], row[f + 19]
+    a00, a01, a02, a04, a05 = sos[0, 0], sos[0, 1], sos[0, 2], sos[0, 4], sos[0, 5]
+    a10, a11, a12, a14, a15 = sos[1, 0], sos[1, 1], sos[1, 2], sos[1, 4], sos[1, 5]
+    b00, b01, b02, b04, b05 = sos[2, 0], sos[2, 1], sos[2, 2], sos[2, 4], sos[2, 5]
+    b10, b11, b12, b14, b15 = sos[3, 0], sos[3, 1], sos[3, 2], sos[3, 4], sos[3, 5]
+    c00, c01, c02, c04, c05 = sos[4, 0], sos[4, 1], sos[4, 2], sos[4, 4], sos[4, 5]
+    c10, c11, c12, c14, c15 = sos[5, 0], sos[5, 1], sos[5, 2], sos[5, 4], sos[5, 5]
+    pole = cfg.pole
+    spike = cfg.spike
+    at = st.n[q.IN] % spike
+    phase = st.n[q.PHASE]
+    ring = st.low.shape[1]
+    slot = st.n[q.M] % ring
+    tick = 0
+    for t in range(start, stop):
+        value = x[t, l]
+        if math.isfinite(value):
+            if value == raw:
+                flat += 1.0
+            else:
+                if flat > cfg.flat:
+                    offset = value - fed
+                flat = 0.0
+            if missing > 0.0:
+                offset = value - fed
+                missing = 0.0
+            raw = value
+            fed = min(q.RAIL_MV, max(-q.RAIL_MV, value - offset))
+        else:
+            missing = 1.0
+        y = fed
+        if spike > 1:
+            row[q.HISTORY + at] = fed
+            at = at + 1 if at + 1 < spike else 0
+            first = row[q.HISTORY + at]
+            y = row[q.HISTORY + (at + spike // 2) % spike]
+            if y > max(first, fed) + q.SPIKE_MV or y < min(first, fed) - q.SPIKE_MV:
+                y = 0.5 * (first + fed)
+        w = a00 * y + l0
+        l0 = a01 * y - a04 * w + l1
+        l1 = a02 * y - a05 * w
+        y = a10 * w + l2
+        l2 = a11 * w - a14 * y + l3
+        l3 = a12 * w - a15 * y
+        phase += 1
+        if phase < cfg.step:
+            continue
+        phase = 0
+        w = b00 * y + s0
+        s0 = b01 * y - b04 * w + s1
+        s1 = b02 * y - b05 * w
+        u = b10 * w + s2
+        s2 = b11 * w - b14 * u + s3
+        s3 = b12 * w - b15 * u
+        w = c00 * y + f0
+        f0 = c01 * y - c04 * w + f1
+        f1 = c02 * y - c05 * w
+        v = c10 * w + f2
+        f2 = c11 * w - c14 * v + f3
+        f3 = c12 * w - c15 * v
+        st.low[l, slot] = y
+        st.band[l, slot] = u
+        slot = slot + 1 if slot + 1 < ring else 0
+        u *= u
+        v *= v
+        p0 = u + pole * (p0 - u)
+        p1 = p0 + pole * (p1 - p0)
+        p2 = p1 + pole * (p2 - p1)
+        p3 = p2 + pole * (p3 - p2)
+        r0 = v + pole * (r0 - v)
+        r1 = r0 + pole * (r1 - r0)
+        r2 = r1 + pole * (r2 - r1)
+        r3 = r2 + pole * (r3 - r2)
+        env[tick, 2 * l] = math.sqrt(p3)
+        env[tick, 2 * l + 1] = math.sqrt(r3)
+        tick += 1
+    row[q.FED], row[q.OFFSET], row[q.RAW] = fed, offset, raw
+    row[q.MISSING], row[q.FLAT] = missing, flat
+    row[f], row[f + 1], row[f + 2], row[f + 3] = l0, l1, l2, l3
+    row[f + 4], row[f + 5], row[f + 6], row[f + 7] = s0, s1, s2, s3
+    row[f + 8], row[f + 9], row[f + 10], row[f + 11] = f0, f1, f2, f3
+    row[f + 12], row[f + 13], row[f + 14], row[f + 15] = p0, p1, p2, p3
+    row[f + 16], row[f + 17], row[f + 18], row[f + 19] = r0, r1, r2, r3

@@ -1,0 +1,110 @@
+"""Shapes for the QRS detector: where the R peak is, and templates of this patient's complexes."""
+
+import math
+
+from dsp import qrs_state as q
+from dsp.qrs_state import Floats, State, kernel
+
+
+@kernel
+def locate(st: State, l: int, middle: int, rate: float) -> tuple[int, float, float]:
+    """Return R peak (inner sample), amplitude p-p in mV and step of lead l about inner sample `middle`.
+
+    The step is how far the line lies elsewhere after the complex than before, as part of the
+    amplitude: EP Limited's baseline-shift check as a number.
+    """
+    low = st.low
+    ring = low.shape[1]
+    first = middle - int(q.BEFORE_S * rate)
+    last = middle + int(q.AFTER_S * rate)
+    least = most = low[l, first % ring]
+    mean = 0.0
+    for j in range(first, last + 1):
+        value = low[l, j % ring]
+        mean += value
+        least = min(least, value)
+        most = max(most, value)
+    mean /= last - first + 1
+    where, furthest = middle, -1.0
+    for j in range(first, last + 1):
+        distance = abs(low[l, j % ring] - mean)
+        if distance > furthest:
+            furthest = distance
+            where = j
+    near, far = int(0.09 * rate), int(0.13 * rate)
+    step = 0.0
+    for j in range(near, far + 1):
+        step += low[l, (middle + j) % ring] - low[l, (middle - j) % ring]
+    amplitude = most - least
+    return where, amplitude, abs(step) / (far - near + 1) / max(amplitude, 0.01)
+
+
+@kernel
+def lead_weight(st: State, l: int) -> float:
+    """Return the part that lead l has in the detection function, 0..1."""
+    a, b = st.chan[2 * l], st.chan[2 * l + 1]
+    return a[q.GAIN] * a[q.QRS] + b[q.GAIN] * b[q.QRS]
+
+
+@kernel
+def compare(st: State, cand: Floats, middle: int) -> None:
+    """Note the candidate's best normalized correlation with a template, over a few lags, all leads."""
+    n_sig, ring = st.band.shape
+    length = st.templates.shape[2]
+    begin = middle - length // 2
+    best = 0.0
+    cand[q.K_TEMPLATE] = -1.0
+    cand[q.K_LAG] = 0.0
+    for t in range(q.N_TEMPLATES):
+        if st.uses[t, q.U_COUNT] < 1:
+            continue
+        for lag in range(-q.LAGS, q.LAGS + 1):
+            product = energy = own = 0.0
+            for l in range(n_sig):
+                weight = lead_weight(st, l)
+                if weight < 1e-3:
+                    continue
+                weight /= st.chan[2 * l, q.QRS] ** 2
+                a = b = c = 0.0
+                slot = (begin + lag) % ring
+                for j in range(length):
+                    value = st.band[l, slot]
+                    known = st.templates[t, l, j]
+                    a += known * value
+                    b += value * value
+                    c += known * known
+                    slot = slot + 1 if slot + 1 < ring else 0
+                product += weight * a
+                energy += weight * b
+                own += weight * c
+            if product > 0.0 and product > best * math.sqrt(energy * own):
+                best = product / math.sqrt(energy * own)
+                cand[q.K_TEMPLATE] = t
+                cand[q.K_LAG] = lag
+    cand[q.K_RHO] = best
+
+
+@kernel
+def learn(st: State, cand: Floats, middle: int) -> None:
+    """Average a beat into the template that it resembles, or let it found one in the least used place."""
+    n_sig, ring = st.band.shape
+    length = st.templates.shape[2]
+    t = int(cand[q.K_TEMPLATE])
+    weight = 1.0
+    if t >= 0 and cand[q.K_RHO] > q.TEMPLATE_MATCH:
+        st.uses[t, q.U_COUNT] += 1
+        weight = max(1.0 / 8.0, 1.0 / st.uses[t, q.U_COUNT])
+    else:
+        t = 0
+        for k in range(q.N_TEMPLATES):
+            if st.uses[k, q.U_LAST] < st.uses[t, q.U_LAST]:
+                t = k
+        st.uses[t, q.U_COUNT] = 1
+        cand[q.K_LAG] = 0.0
+    st.uses[t, q.U_LAST] = st.n[q.N_BEATS]
+    st.n[q.LAST_TEMPLATE] = t
+    begin = middle - length // 2 + int(cand[q.K_LAG])
+    for l in range(n_sig):
+        for j in range(length):
+            known = st.templates[t, l, j]
+            st.templates[t, l, j] = known + weight * (st.band[l, (begin + j) % ring] - known)

@@ -1,0 +1,122 @@
+"""How the QRS detector starts, and starts again when its levels have become useless.
+
+Each lead's own envelope peaks are kept all the time, whatever the levels say. When no beat has been
+found for `RELEARN_S` (a gain step, another lead), the lead whose recent peaks stand out best gives
+new levels and its peaks are judged again. Noise does not stand out: its envelope is never far from
+its mean.
+"""
+
+from dsp import qrs_state as q
+from dsp.qrs_judge import level
+from dsp.qrs_shape import locate
+from dsp.qrs_state import Floats, State, kernel
+
+
+@kernel
+def follow(st: State, l: int, slow: float, fast: float, m: int, look: int, cfg: q.Config) -> None:
+    """Follow lead l's own envelope peaks, one inner sample."""
+    track = st.track
+    value = slow + fast
+    before = track[l, q.T_1]
+    if before > track[l, q.T_2] and before >= value and before > track[l, q.T_PEAK]:
+        track[l, q.T_PEAK] = before
+        track[l, q.T_M] = m - 1
+        track[l, q.T_SLOW] = slow
+        track[l, q.T_FAST] = fast
+    track[l, q.T_2] = before
+    track[l, q.T_1] = value
+    if track[l, q.T_PEAK] > 0.0 and m - track[l, q.T_M] >= look:
+        fresh = st.fresh[l, int(track[l, q.T_COUNT]) % q.N_FRESH]
+        fresh[q.F_M] = track[l, q.T_M]
+        fresh[q.F_SLOW] = track[l, q.T_SLOW]
+        fresh[q.F_FAST] = track[l, q.T_FAST]
+        where, amplitude, _ = locate(st, l, int(track[l, q.T_M]) - cfg.peak_delay, cfg.rate)
+        fresh[q.F_R] = where
+        fresh[q.F_AMPLITUDE] = amplitude
+        track[l, q.T_COUNT] += 1
+        track[l, q.T_PEAK] = 0.0
+
+
+@kernel
+def since(st: State, rate: float) -> int:
+    """Return the first inner sample whose peaks take part."""
+    return max(st.n[q.LAST] + int(q.T_WAVE_S * rate), st.n[q.M] - int(q.SPAN_S * rate))  # type: ignore[no-any-return]
+
+
+@kernel
+def two_largest(st: State, l: int, column: int, rate: float) -> tuple[float, float]:
+    """Return the two largest recent peaks of lead l: its slow or fast envelope, or (0) their sum."""
+    first = since(st, rate)
+    largest = second = 0.0
+    n = int(st.track[l, q.T_COUNT])
+    for k in range(max(0, n - q.N_FRESH), n):
+        fresh = st.fresh[l, k % q.N_FRESH]
+        if fresh[q.F_M] < first or fresh[q.F_AMPLITUDE] < q.MIN_AMPLITUDE:
+            continue
+        height = fresh[column] if column > 0 else fresh[q.F_SLOW] + fresh[q.F_FAST]
+        if height > largest:
+            largest, second = height, largest
+        elif height > second:
+            second = height
+    return largest, second
+
+
+@kernel
+def crest(st: State, l: int, rate: float) -> float:
+    """Return lead l's mean envelope as part of its recent peaks; 2 where no complex stands out."""
+    largest, second = two_largest(st, l, 0, rate)
+    if largest == 0.0 or 0.5 * largest > second > q.SOME * largest:
+        return 2.0
+    mean = st.chan[2 * l, q.MEAN] + st.chan[2 * l + 1, q.MEAN]
+    return mean / max(1.0 - st.v[q.CORRECTION], 1e-3) / (second if second > 0.5 * largest else largest)  # type: ignore[no-any-return]
+
+
+@kernel
+def seed(st: State, l: int, rate: float) -> bool:
+    """Take lead l's recent peaks for levels and make them candidates; False: they are too small."""
+    first = since(st, rate)
+    n = int(st.track[l, q.T_COUNT])
+    oldest = max(0, n - q.N_FRESH)
+    recent = st.n[q.M] - st.n[q.LAST] < 8 * rate
+    for column in (q.F_SLOW, q.F_FAST):
+        largest, second = two_largest(st, l, column, rate)
+        height = second if second > 0.5 * largest else largest
+        quiet, count = 0.0, 0
+        for k in range(oldest, n):
+            fresh = st.fresh[l, k % q.N_FRESH]
+            if fresh[q.F_M] >= first and fresh[column] < q.SOME * height:
+                quiet += fresh[column]
+                count += 1
+        row = st.chan[2 * l + column - q.F_SLOW]
+        if recent and height < q.RELEARN_RATIO * row[q.QRS]:
+            return False
+        row[q.H_QRS : q.H_QRS + q.N_HEIGHTS] = height
+        row[q.H_NOISE : q.H_NOISE + q.N_HEIGHTS] = quiet / count if count else 0.15 * height
+    for c in range(len(st.chan)):
+        if c // 2 != l:
+            st.chan[c, : 2 * q.N_HEIGHTS] = 0.0
+    st.n[q.N_QRS] = st.n[q.N_NOISE] = q.N_HEIGHTS
+    st.n[q.N_CAND] = 0
+    st.v[q.AMPLITUDE] = 0.0
+    for k in range(oldest, n):
+        fresh = st.fresh[l, k % q.N_FRESH]
+        if fresh[q.F_M] >= first:
+            candidate(st.cands[st.n[q.N_CAND]], fresh, l)
+            st.n[q.N_CAND] += 1
+            st.v[q.AMPLITUDE] = max(st.v[q.AMPLITUDE], fresh[q.F_AMPLITUDE])
+    level(st)
+    return True
+
+
+@kernel
+def candidate(cand: Floats, fresh: Floats, l: int) -> None:
+    """Make a lead's peak a candidate; what was not measured then is taken as usual."""
+    cand[:] = 0.0
+    cand[q.K_M] = fresh[q.F_M]
+    cand[q.K_R] = fresh[q.F_R]
+    cand[q.K_AMPLITUDE] = fresh[q.F_AMPLITUDE]
+    cand[q.K_PRE] = cand[q.K_POST] = cand[q.K_STEP] = 0.1
+    cand[q.K_RHO] = 0.9
+    cand[q.K_TEMPLATE] = -1.0
+    cand[q.K_ENV + 2 * l] = fresh[q.F_SLOW]
+    cand[q.K_ENV + 2 * l + 1] = fresh[q.F_FAST]

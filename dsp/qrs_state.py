@@ -1,0 +1,233 @@
+"""Parameters, layout of the state and coefficients of the QRS detector; its kernels share them.
+
+All parameters stand here once, in s, Hz and mV (the rest are ratios). "Inner" samples are those
+left after decimation to 125 to 300 Hz; `m` counts them, `l` numbers leads, `c` channels (lead x band).
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar, cast
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+from scipy import signal
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Ring = NDArray[np.float32]
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+def kernel(function: _F) -> _F:
+    """Compile a kernel: cached on disk, free of the interpreter lock, no reordering of floats."""
+    return cast(_F, njit(cache=True, nogil=True)(function))
+
+
+# Front end.
+INNER_HZ = 200.0  # nearest to this by whole-number decimation
+LOW_HZ = 40.0
+SLOW_HZ = (5.0, 18.0)
+FAST_HZ = (12.0, 28.0)
+SMOOTH_S = 0.012  # of each of the envelope's four poles
+SPIKE_S = 0.010  # what is narrower is a pacing pulse
+SPIKE_MV = 0.2
+FLAT_S = 0.06  # a line that does not move at all for so long is stuck
+RAIL_MV = 50.0
+FORGET_S = 10.0  # nothing on any lead for so long: start afresh
+MEAN_S = 1.0  # memory of the envelopes' running means
+
+# Candidates: peaks of the detection function.
+LOOK_S = 0.15  # a peak must stay the largest for so long
+LOOK_WEAK_S = 0.21  # a weak one (it may be a P wave) longer
+WEAK = 0.8  # of a usual beat's strength
+GROW = 1.2  # what comes after LOOK_S must be larger by this to displace it
+BEFORE_S, AFTER_S = 0.08, 0.06  # where the R peak lies about the middle of the complex
+
+# Decisions.
+REFRACTORY_S = 0.2
+T_WAVE_S = 0.36
+UPSET_S, UPSET = 0.28, 1.3  # a peak so soon after a beat, and so much larger, unmasks a P wave
+MIN_AMPLITUDE = 0.15  # IEC 60601-2-27: nothing smaller is a QRS complex
+MIN_STRENGTH = 0.1
+NOISE_MIN = 0.05  # the noise level is never taken for less, of the QRS level
+SNR_POWER = 2.0  # channels weigh by (QRS / noise - 1) to this power
+BACK_RR = 1.6  # search-back after so many mean RR
+Z_MIN, Z_BACK = 0.0, -1.5  # what the discriminant must exceed; in search-back
+TEMPLATE_S = 0.07  # half length
+TEMPLATE_MATCH = 0.8
+
+# Start and relearning.
+START_S = 2.0
+RELEARN_S = 2.2
+SPAN_S = 2.5  # which peaks take part
+CREST = 0.4  # mean of the envelope over QRS level: noise has more, a rhythm less
+RELEARN_RATIO = 0.15  # smaller peaks than this part of the last level are no QRS (for 8 s)
+SOME = 0.35  # a lone complex must be this much above everything else
+
+MAX_HISTORY = 9
+N_HEIGHTS = 8
+N_CANDIDATES = 24
+N_FRESH = 16
+N_TEMPLATES = 4
+LAGS = 4
+BLOCK = 32
+
+FAR = -(10**12)
+
+# State.n
+IN, PHASE, M, SILENT, STARTED, M_START, TRIED, N_CAND, N_QRS, N_NOISE, N_BEATS = range(11)
+LAST, PEAK_M, SEARCHED, LAST_TEMPLATE = range(11, 15)
+N_INTS = 16
+# State.v
+D1, D2, PEAK, NOISE, RR, CORRECTION, AMPLITUDE = range(7)
+N_FLOATS = 8
+# State.lead: one row per lead
+FED, OFFSET, RAW, MISSING, FLAT, HISTORY = range(6)
+FILTERS = HISTORY + MAX_HISTORY  # 2 + 2 + 2 biquads of two values, 4 + 4 poles
+N_LEAD = FILTERS + 20
+# State.chan: one row per lead and band
+H_QRS, H_NOISE = 0, N_HEIGHTS
+QRS, QUIET, GAIN, LAST_ENV, MEAN = range(2 * N_HEIGHTS, 2 * N_HEIGHTS + 5)
+N_CHAN = 2 * N_HEIGHTS + 5
+# State.track: one row per lead
+T_1, T_2, T_PEAK, T_M, T_SLOW, T_FAST, T_COUNT = range(7)
+N_TRACK = 7
+# State.fresh
+F_M, F_SLOW, F_FAST, F_R, F_AMPLITUDE = range(5)
+N_FRESH_COLUMNS = 5
+# State.cands
+K_M, K_R, K_AMPLITUDE, K_STATE, K_PRE, K_POST, K_RHO, K_TEMPLATE, K_LAG, K_STEP = range(10)
+K_ENV = 10
+NEW, TAKEN, SHADOWED = 0.0, 1.0, 2.0
+# State.uses: one row per template
+U_COUNT, U_LAST = range(2)
+
+FEATURES = (
+    "strength",
+    "noise level",
+    "mean envelope",
+    "envelope before",
+    "envelope after",
+    "amplitude",
+    "fast to slow",
+    "template match",
+    "RR",
+    "fast to last",
+    "step",
+)
+N_PHI = len(FEATURES)
+TRACE_COLUMNS = N_PHI + 3
+
+
+class State(NamedTuple):
+    """Everything a detector remembers. Snapshots are these arrays, in this order."""
+
+    n: Ints
+    v: Floats
+    lead: Floats
+    chan: Floats
+    track: Floats
+    cands: Floats
+    uses: Floats
+    fresh: Floats
+    low: Ring
+    band: Ring
+    detection: Ring
+    templates: Ring
+
+
+class Config(NamedTuple):
+    """What follows from the sampling rate; `delay` are in inner samples, `lag` in input samples."""
+
+    fs: float
+    rate: float
+    step: int
+    spike: int
+    flat: float
+    pole: float
+    mean_pole: float
+    peak_delay: int
+    band_delay: int
+    lag: int
+    sos: Floats
+
+
+def configuration(fs: float) -> Config:
+    """Design the filters for a sampling rate in Hz and measure their delays on a pulse like a QRS."""
+    step = max(1, round(fs / INNER_HZ))
+    rate = fs / step
+    top = 0.4 * rate
+    low = signal.butter(4, min(LOW_HZ, top), fs=fs, output="sos")
+    slow, fast = (
+        signal.butter(2, (lo, min(hi, top)), btype="bandpass", fs=rate, output="sos")
+        for lo, hi in (SLOW_HZ, FAST_HZ)
+    )
+    spike = min(MAX_HISTORY, 2 * int(SPIKE_S / 2 * fs) + 1) if fs >= 200 else 1
+    pole = math.exp(-1.0 / (SMOOTH_S * rate))
+    fine, coarse = np.arange(int(fs)) / fs, np.arange(int(rate)) / rate
+    smoothed = signal.sosfilt(low, np.exp(-0.5 * ((fine - 0.3) / 0.015) ** 2))
+    banded = signal.sosfilt(slow, np.interp(coarse, fine, smoothed))
+    envelope = banded**2
+    for _ in range(4):
+        envelope = signal.lfilter([1 - pole], [1, -pole], envelope)
+    peak = fine[np.argmax(smoothed)]
+    return Config(
+        fs=fs,
+        rate=rate,
+        step=step,
+        spike=spike,
+        flat=FLAT_S * fs,
+        pole=pole,
+        mean_pole=math.exp(-1.0 / (MEAN_S * rate)),
+        peak_delay=round((coarse[np.argmax(envelope)] - peak) * rate),
+        band_delay=round((coarse[np.argmax(banded)] - peak) * rate),
+        lag=round((peak - 0.3) * fs) + spike // 2,
+        sos=np.ascontiguousarray(np.concatenate([low, slow, fast])),
+    )
+
+
+def empty_state(n_sig: int, rate: float) -> State:
+    """Return the state of a detector that has seen nothing, for an inner rate in Hz."""
+    ring = math.ceil(0.7 * rate) + BLOCK
+    state = State(
+        n=np.zeros(N_INTS, np.int64),
+        v=np.zeros(N_FLOATS),
+        lead=np.zeros((n_sig, N_LEAD)),
+        chan=np.zeros((2 * n_sig, N_CHAN)),
+        track=np.zeros((n_sig, N_TRACK)),
+        cands=np.zeros((N_CANDIDATES, K_ENV + 2 * n_sig)),
+        uses=np.zeros((N_TEMPLATES, 2)),
+        fresh=np.zeros((n_sig, N_FRESH, N_FRESH_COLUMNS)),
+        low=np.zeros((n_sig, ring), np.float32),
+        band=np.zeros((n_sig, ring), np.float32),
+        detection=np.zeros(ring, np.float32),
+        templates=np.zeros((N_TEMPLATES, n_sig, 2 * int(TEMPLATE_S * rate) + 1), np.float32),
+    )
+    forget(state)
+    return state
+
+
+@kernel
+def forget(st: State) -> None:
+    """Forget everything but how many samples have come."""
+    samples, phase, m = st.n[IN], st.n[PHASE], st.n[M]
+    st.n[:] = 0
+    st.n[IN], st.n[PHASE], st.n[M] = samples, phase, m
+    st.n[SILENT] = -1  # lost
+    st.n[LAST] = st.n[TRIED] = FAR
+    st.n[LAST_TEMPLATE] = -1
+    st.v[:] = 0.0
+    st.v[CORRECTION] = 1.0
+    st.lead[:] = 0.0
+    st.lead[:, MISSING] = 1.0
+    st.chan[:] = 0.0
+    st.track[:] = 0.0
+    st.cands[:] = 0.0
+    st.uses[:] = 0.0
+    st.fresh[:] = 0.0
+    st.low[:] = 0.0
+    st.band[:] = 0.0
+    st.detection[:] = 0.0
+    st.templates[:] = 0.0
