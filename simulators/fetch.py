@@ -95,8 +95,10 @@ def _list(folder: Path) -> None:
     Console().print(table)
 
 
-def fetch(name: str, folder: Path, base: str = PHYSIONET) -> int:
-    """Download database `name` into `folder`; returns how many files came. What is here is kept.
+def fetch(name: str, folder: Path, base: str | None = None) -> int:
+    """Download database `name` into `folder` from `base` (PhysioNet); returns how many files came.
+
+    What is here already is kept.
 
     Raises
     ------
@@ -105,7 +107,7 @@ def fetch(name: str, folder: Path, base: str = PHYSIONET) -> int:
     RejectError
         PhysioNet has no such database, or its list of files makes no sense.
     """
-    url = f"{base}/{DATABASES[name].path}/"
+    url = f"{base or PHYSIONET}/{DATABASES[name].path}/"
     files = _listed(url)
     came = 0
     console = Console(stderr=True)
