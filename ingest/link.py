@@ -166,6 +166,7 @@ class Link:
             self._stream = await self._streams.open(hello, self)
         except ProtocolRejected as why:
             return Ending(CloseCode.CONFLICT, str(why))
+        await self._streams.announce(self._stream)
         log.info("device connected", stream=hello.stream, remote=self._remote)
         now = self._streams.now()
         self._side.welcome(self._stream.session.resume, now.time, self._idle_timeout_s)

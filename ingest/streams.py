@@ -110,7 +110,7 @@ class Streams:
         """
         while True:
             stream = self._streams.get(hello.stream)
-            if stream is None:
+            if stream is None or (stream.broken and stream.holder is None):
                 stream = self._streams[hello.stream] = Stream(Session(hello, self._reorder_s))
                 outputs: list[Output] = []
                 break
@@ -121,9 +121,13 @@ class Streams:
             stream.holder.end(CloseCode.SUPERSEDED, "a newer connection brought this stream")
             await stream.holder.gone.wait()
         stream.holder = holder
-        self._send(STREAMS, hello.stream, stream.session.info())
         self.publish(stream, [stream.session.event("connected", self.now()), *outputs])
         return stream
+
+    async def announce(self, stream: Stream) -> None:
+        """Say what the stream is; returns when the bus knows, or raises `BusUnavailable`."""
+        info = stream.session.info()
+        await asyncio.wrap_future(self._send(STREAMS, info.stream, info))
 
     def leave(self, stream: Stream, detail: str) -> None:
         """The connection of `stream` is over; `detail` says why."""
@@ -131,7 +135,7 @@ class Streams:
             self.publish(stream, [stream.session.event("disconnected", self.now(), detail)])
         stream.holder = None
         stream.left_at = self._clock.monotonic()
-        if stream.ended or stream.broken:
+        if stream.ended:
             del self._streams[stream.session.hello.stream]
 
     async def finish(self, stream: Stream) -> None:
@@ -165,7 +169,6 @@ class Streams:
                 wake_at = stream.session.wake_at
                 if wake_at is not None and wake_at <= now.monotonic:
                     self.publish(stream, stream.session.tick(now))
-                    stream.holder.wake()
             elif now.monotonic - stream.left_at >= FORGET_S:
                 self.publish(stream, stream.session.flush(now))
                 del self._streams[name]
@@ -218,6 +221,8 @@ class Streams:
 
     def _confirm(self, stream: Stream, chunk: SampleChunk, future: "Future[Position]") -> None:
         """On the bus's thread, or on the loop if the future was done already."""
+        if future.exception() is not None:
+            stream.broken = True  # here already: nothing may be published before the loop hears of it
         self._confirmed.append((stream, chunk, future))
         if not self._called:
             self._called = True
@@ -226,6 +231,7 @@ class Streams:
 
     def _work_off(self) -> None:
         self._called = False  # before looking: what comes from now on calls again
+        was_full = self._in_flight >= MAX_IN_FLIGHT
         holders = set()
         while self._confirmed:
             stream, chunk, future = self._confirmed.popleft()
@@ -234,13 +240,13 @@ class Streams:
             why = future.exception()
             if why is None:
                 stream.session.durable(chunk)
-            elif not stream.broken:
-                stream.broken = True
+            elif stream.holder is not None:
                 log.warning("the bus refused a chunk", stream=chunk.stream, why=str(why))
-                if stream.holder is not None:
-                    stream.holder.end(CloseCode.BUSY, "the message bus is away: connect again later")
+                stream.holder.end(CloseCode.BUSY, "the message bus is away: connect again later")
             holders.add(stream.holder)
         self.metrics.in_flight.set(self._in_flight)
+        if was_full:  # others may be waiting for these streams
+            holders = {s.holder for s in self._streams.values()}
         for holder in holders:
             if holder is not None:
                 holder.wake()

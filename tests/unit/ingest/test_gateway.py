@@ -14,8 +14,10 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from ingest import streams
 from ingest.gateway import Gateway
+from ingest.metrics import Metrics
 from ingest.protocols.port import Ack, Close, CloseCode, Hello, Resend, Welcome
 from ingest.protocols.v1_device import Device
+from ingest.protocols.v1_wire import decode, encode
 from ingest.session import Session
 from leadwire import codec
 from leadwire.bus import Bus
@@ -162,7 +164,7 @@ class HeldBus:
         return self
 
     def publish(self, topic, key, value):
-        if self.mode == "away" and topic is CHUNKS:
+        if self.mode == "gone" or (self.mode == "away" and topic is CHUNKS):
             raise BusUnavailable("nobody is there")
         if self.mode == "pass" or topic is not CHUNKS:
             return self._producer.publish(topic, key, value)
@@ -514,6 +516,45 @@ def test_a_slow_bus_stops_the_reading_and_not_the_device(bus, monkeypatch):
     run(test)
 
 
+def test_when_all_streams_together_wait_for_the_bus_each_goes_on_afterwards(bus, monkeypatch):
+    monkeypatch.setattr(streams, "MAX_IN_FLIGHT", 1000)
+    held = HeldBus(bus)
+    held.mode = "hold"
+
+    async def test() -> None:
+        async with Ward(held) as ward:
+            lines = [await ward.open(hello(name=name)) for name in "12"]
+            for line in lines:
+                add(line.device, 0, 500)
+                await line.send()
+            while held.published < 2:
+                await asyncio.sleep(0.01)
+            second = held.held.pop(1)
+            second.set_result(None)  # the first is still too much
+            await asyncio.sleep(0.1)
+            assert held.published == 2
+            held.mode = "pass"
+            held.confirm()
+            for line in lines:
+                await line.until(lambda line=line: line.device.acknowledged == 500)
+
+    run(test)
+
+
+def test_no_stream_is_welcomed_that_the_bus_does_not_know(bus):
+    held = HeldBus(bus)
+    held.mode = "gone"
+
+    async def test() -> None:
+        async with Ward(held) as ward:
+            assert (await (await ward.line(hello())).closed()).code is CloseCode.BUSY
+            held.mode = "pass"
+            await ward.open(hello())
+
+    run(test)
+    assert [i.stream for i in read(bus, STREAMS)] == ["bed-7.1"]
+
+
 @pytest.mark.parametrize("mode", ["away", "hold"])
 def test_a_bus_that_refuses_sends_devices_away_and_they_come_back_whole(bus, mode):
     held = HeldBus(bus)
@@ -547,6 +588,31 @@ def test_a_bus_that_refuses_sends_devices_away_and_they_come_back_whole(bus, mod
     run(test)
     assert recorded(bus) == truth(0, 1500)
     assert [c.first_sample for c in read(bus, CHUNKS)] == list(range(0, 1500, 250)), "in order, each once"
+
+
+def test_a_bus_that_refuses_after_the_device_has_gone_costs_nothing_either(bus):
+    held = HeldBus(bus)
+    held.mode = "hold"
+
+    async def test() -> None:
+        async with Ward(held) as ward:
+            device = Device(hello())
+            line = await ward.open(device)
+            add(device, 0, 500)
+            await line.send()
+            while held.published < 2:
+                await asyncio.sleep(0.01)
+            await line.socket.close()
+            while ward.count("connections"):
+                await asyncio.sleep(0.01)
+            held.confirm(BusUnavailable("gone"))
+            held.mode = "pass"
+            line = await ward.open(device)
+            await line.send()
+            await line.until(lambda: device.acknowledged == 500)
+
+    run(test)
+    assert recorded(bus) == truth(0, 500)
 
 
 def test_a_stop_acknowledges_what_came_and_tells_every_device(bus):
@@ -650,3 +716,59 @@ def test_a_fault_of_the_program_ends_one_connection_and_no_other(bus, monkeypatc
             await good.until(lambda: good.device.acknowledged == 250)
 
     run(test)
+
+
+def test_a_bye_is_answered_only_when_the_bus_has_every_sample(bus):
+    held = HeldBus(bus)
+    held.mode = "hold"
+
+    async def test() -> None:
+        async with Ward(held) as ward:
+            line = await ward.open(hello())
+            add(line.device, 0, 250)
+            line.device.finish()
+            await line.send()
+            while ward.count('messages_total{kind="bye"}') < 1:
+                await asyncio.sleep(0.01)
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(line.socket.recv(), 0.2)
+            held.confirm()
+            assert (await line.closed()).code is CloseCode.FINISHED
+
+    run(test)
+
+
+def test_no_chunk_overtakes_one_that_the_bus_refused(bus):
+    class Holder:
+        gone = asyncio.Event()
+        told: CloseCode | None = None
+
+        def wake(self) -> None:
+            pass
+
+        def end(self, code: CloseCode, reason: str) -> None:
+            self.told = code
+
+    held = HeldBus(bus)
+
+    async def test() -> None:
+        holder = Holder()
+        all_streams = streams.Streams(held.producer(), ManualClock(), 2.0, Metrics())
+        stream = await all_streams.open(hello(), holder)
+        held.mode = "hold"
+        device = Device(hello())
+        device.connect(STARTED)
+        device.receive_data(encode(Welcome(resume=0, server_time=0.0, idle_timeout_s=30, max_bytes=1)))
+        add(device, 0, 750)
+        first, second, third = (decode(m) for m in device.data_to_send()[1:])
+        all_streams.publish(stream, stream.session.data(first, all_streams.now()))
+        held.confirm(BusUnavailable("gone"))
+        held.mode = "pass"
+        all_streams.publish(stream, stream.session.data(second, all_streams.now()))
+        await asyncio.sleep(0)
+        assert holder.told is CloseCode.BUSY
+        all_streams.publish(stream, stream.session.data(third, all_streams.now()))
+        held.close()
+
+    run(test)
+    assert [c.first_sample for c in read(bus, CHUNKS)] == []
