@@ -8,7 +8,7 @@ import asyncio
 import signal
 import threading
 from collections.abc import Awaitable, Callable, Iterable
-from contextlib import AsyncExitStack, ExitStack, closing
+from contextlib import AsyncExitStack, ExitStack, closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -70,6 +70,10 @@ async def _run(settings: Settings, roles: tuple[str, ...], alongside: Alongside 
         if bus is None:
             return 0
         running.callback(bus.close)
+        if "dsp" in roles:
+            await _prepare_detectors(stop)
+            if stop.done():
+                return 0
         addresses = Addresses()
         for role in sorted(roles, key=ROLES.index):
             if role == "dashboard":
@@ -116,6 +120,29 @@ async def _open_bus(settings: Settings, stop: "asyncio.Future[None]") -> Bus | N
             await asyncio.wait([stop], timeout=wait_s)
             wait_s = min(2 * wait_s, MAX_WAIT_S)
     return None
+
+
+async def _prepare_detectors(stop: "asyncio.Future[None]") -> None:
+    """Compile the kernels before any device is let in; a stop need not wait for it."""
+    from dsp.warm import warm_up
+
+    loop = asyncio.get_running_loop()
+    ready: asyncio.Future[None] = loop.create_future()
+
+    def body() -> None:
+        try:
+            warm_up()
+        except BaseException as error:
+            loop.call_soon_threadsafe(ready.set_exception, error)
+        else:
+            with suppress(RuntimeError):  # stopped meanwhile
+                loop.call_soon_threadsafe(ready.set_result, None)
+
+    log.info("preparing the detectors", note="the first start compiles them, half a minute")
+    threading.Thread(target=body, name="warm-up", daemon=True).start()
+    await asyncio.wait([ready, stop], return_when=asyncio.FIRST_COMPLETED)
+    if ready.done():
+        ready.result()
 
 
 def _start_metrics(settings: Settings, running: AsyncExitStack) -> None:
