@@ -54,7 +54,7 @@ def create_app(
     """
     settings = settings or Settings()
     clock = clock or SystemClock()
-    hub = Hub()
+    hub = Hub(archive=reader is not None)
     feed = Feed(bus, hub, clock)
 
     @asynccontextmanager

@@ -132,8 +132,9 @@ class Hub:
         Whether the feed can read the bus now.
     """
 
-    def __init__(self, alerts: AlertLog | None = None) -> None:
-        self.alerts = alerts or AlertLog()
+    def __init__(self, archive: bool = False) -> None:
+        self.alerts = AlertLog()
+        self._archive = archive
         self.live: dict[str, LiveStream] = {}
         self.infos: dict[str, StreamInfo] = {}
         self.feed_ok = False
@@ -255,6 +256,7 @@ class Hub:
             messages.StreamsMessage(
                 streams=tuple(self.view(n) for n in names if n in self.live),
                 gone=tuple(n for n in names if n not in self.live),
+                archive=self._archive,
             )
         )
         for client in self._clients:
@@ -286,7 +288,7 @@ class Hub:
     def join(self, client: WaveClient) -> None:
         """A client came: it is owed the list of streams."""
         self._clients.add(client)
-        client.push_text(messages.to_json(messages.StreamsMessage(streams=self.streams())))
+        client.push_text(messages.to_json(messages.StreamsMessage(self.streams(), archive=self._archive)))
 
     def leave(self, client: WaveClient) -> None:
         """A client went."""

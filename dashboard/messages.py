@@ -1,8 +1,10 @@
 """JSON of the two websockets and of errors: shapes, and the limits on what a client may send.
 
-`/ws/waveforms`, from the client: ``{"type": "subscribe", "streams": {"STREAM": ["LEAD", ...], ...}}``; it
-replaces the subscription before it. To the client, as text: `StreamsMessage` first and whenever a stream
-comes, changes or goes; all else is binary (`frames.py`).
+`/ws/waveforms`, from the client: ``{"type": "subscribe", "streams": {"STREAM": ["LEAD", ...], ...}}``, which
+replaces the subscription before it, and now and then ``{"type": "ack", "bytes": N}``: so many bytes of binary
+messages were worked on since it connected. From the first ack on, the server keeps no more than
+`sockets.WINDOW` bytes under way to it: system buffers between them may hold many seconds. To the client, as
+text: `StreamsMessage` first and whenever a stream comes, changes or goes; all else is binary (`frames.py`).
 
 `/ws/alerts?from=N`: nothing is expected from the client. To the client: a `SnapshotMessage` first (not when
 it resumes and N is still kept), then every `AlertMessage` in order, and a `TimeMessage` a second.
@@ -15,7 +17,7 @@ from msgspec import Meta, Struct
 
 from leadwire.errors import RejectError
 from leadwire.model import Alert
-from leadwire.ranges import MAX_SIG, StreamId
+from leadwire.ranges import MAX_SIG, Count, StreamId
 
 MAX_CLIENT_MESSAGE = 1 << 16
 """Bytes of the longest message a client may send."""
@@ -35,6 +37,12 @@ class Subscribe(Struct, frozen=True, tag_field="type", tag="subscribe", forbid_u
     ]
 
 
+class Ack(Struct, frozen=True, tag_field="type", tag="ack", forbid_unknown_fields=True):
+    """The client has worked on so many bytes of binary messages since it connected."""
+
+    bytes: Count
+
+
 class StreamView(Struct, frozen=True):
     """A stream as the pages see it; `index` is its number in binary frames."""
 
@@ -52,10 +60,11 @@ class StreamView(Struct, frozen=True):
 
 
 class StreamsMessage(Struct, frozen=True, tag_field="type", tag="streams"):
-    """Streams that are new or changed, and the ids of those that went."""
+    """Streams that are new or changed, ids of those that went, and whether `/api/history` has an archive."""
 
     streams: tuple[StreamView, ...]
     gone: tuple[str, ...] = ()
+    archive: bool = False
 
 
 class AlertView(Struct, frozen=True):
@@ -95,24 +104,25 @@ class TimeMessage(Struct, frozen=True, tag_field="type", tag="time"):
     next: int
 
 
-_subscribe = msgspec.json.Decoder(Subscribe)
+_client = msgspec.json.Decoder(Subscribe | Ack)
 _encoder = msgspec.json.Encoder()
 
 
-def read_subscribe(text: str) -> Subscribe:
-    """Read a client's message.
+def read_client(text: str) -> Subscribe | Ack:
+    """Read a message of a waveform client.
 
     Raises
     ------
     RejectError
-        It is too long or not a `Subscribe`; the text says what came.
+        It is too long or neither; the text says what came.
     """
     if len(text) > MAX_CLIENT_MESSAGE:
         raise RejectError(f"{len(text)} characters came; at most {MAX_CLIENT_MESSAGE} were expected")
     try:
-        return _subscribe.decode(text)
+        message: Subscribe | Ack = _client.decode(text)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as why:
-        raise RejectError(f"no subscribe message came: {why}") from None
+        raise RejectError(f"neither subscribe nor ack came: {why}") from None
+    return message
 
 
 def to_json(message: object) -> bytes:

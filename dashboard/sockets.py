@@ -12,7 +12,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from dashboard import frames, messages
 from dashboard.hub import Hub, WaveClient
-from dashboard.messages import AlertMessage, SnapshotMessage, TimeMessage, to_json
+from dashboard.messages import Ack, AlertMessage, SnapshotMessage, TimeMessage, to_json
 from leadwire.clock import Clock
 from leadwire.errors import RejectError
 
@@ -23,6 +23,9 @@ SEND_TIMEOUT_S = 10.0
 GATHER_S = 0.02
 """Frames that come within so long travel in one websocket message."""
 
+WINDOW = 1 << 20
+"""Bytes that may be under way to a waveform client that acknowledges."""
+
 _BATCH = 200
 
 
@@ -32,12 +35,21 @@ async def waveforms(socket: WebSocket, hub: Hub, clock: Clock) -> None:
     client = WaveClient()
     hub.join(client)
 
+    acked: int | None = None
+    credit = asyncio.Event()
+
     async def receive() -> None:
+        nonlocal acked
         while True:
-            subscribe = messages.read_subscribe(await _text(socket))
-            hub.subscribe(client, subscribe.streams, clock.now())
+            message = messages.read_client(await _text(socket))
+            if isinstance(message, Ack):
+                acked = message.bytes
+                credit.set()
+            else:
+                hub.subscribe(client, message.streams, clock.now())
 
     async def send() -> None:
+        sent = 0
         next_clock = clock.monotonic()
         while True:
             with suppress(TimeoutError):
@@ -52,6 +64,10 @@ async def waveforms(socket: WebSocket, hub: Hub, clock: Clock) -> None:
             if binary:
                 # Waits while the client's buffers are full; meanwhile its queue drops the oldest.
                 await socket.send_bytes(binary)
+                sent += len(binary)
+            while acked is not None and sent - acked > WINDOW:
+                credit.clear()
+                await credit.wait()
 
     try:
         await _both(socket, receive(), send())

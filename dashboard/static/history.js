@@ -39,6 +39,8 @@ export class History {
       return; // the banner tells of a lost server
     }
     if (asked !== this.asked) return; // a newer question is under way
+    this.data = null;
+    this.reason = "history_none";
     if (answer.ok) {
       this.span = { start, stop };
       // What is not in the archive yet is no hole.
@@ -48,10 +50,7 @@ export class History {
         body.edges.pop();
       }
       this.data = body;
-      this.reason = body.low.some((v) => v !== null) ? "" : "history_none";
-    } else {
-      this.data = null;
-      this.reason = body.error?.code === "no_archive" ? "history_off" : "history_none";
+      if (body.low.some((v) => v !== null)) this.reason = "";
     }
   }
 

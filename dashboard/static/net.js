@@ -3,6 +3,8 @@
 import { CLOCK, parse } from "./frames.js";
 
 const SILENCE_MS = 4000;
+// The server is told of every so many bytes that were worked on; it keeps no more than a window under way.
+const ACK_BYTES = 1 << 16;
 const BACKOFF_MS = [300, 600, 1200, 2500, 5000];
 
 class Link {
@@ -11,7 +13,7 @@ class Link {
     this.up = false;
     this.downSince = performance.now();
     this.tries = 0;
-    this.heard = 0;
+    this.heard = this.watched = 0;
     setInterval(() => this.#watch(), 500);
     // Subclasses set themselves up first.
     queueMicrotask(() => this.#open());
@@ -44,6 +46,10 @@ class Link {
   }
 
   #watch() {
+    const now = performance.now();
+    // A page that was itself held up has not read what came meanwhile.
+    if (now - this.watched > 1500) this.heard = now;
+    this.watched = now;
     if (!this.socket || performance.now() - this.heard < SILENCE_MS) return;
     const dead = this.socket;
     this.#again();
@@ -76,6 +82,13 @@ export class WaveLink extends Link {
   opened() {
     if (this.wanted !== "{}") this.socket.send(this.wanted);
     this.fresh = true;
+    this.bytes = this.acked = 0;
+    this.#ack();
+  }
+
+  #ack() {
+    this.acked = this.bytes;
+    this.socket.send(JSON.stringify({ type: "ack", bytes: this.bytes }));
   }
 
   message(data) {
@@ -89,6 +102,8 @@ export class WaveLink extends Link {
       if (frame.kind === CLOCK) this.on.clock(frame.now, frame.feed);
       else this.on.frame(frame);
     }
+    this.bytes += data.byteLength;
+    if (this.bytes - this.acked >= ACK_BYTES && this.socket?.readyState === WebSocket.OPEN) this.#ack();
   }
 }
 

@@ -23,7 +23,7 @@ const over = el("div", { class: "over", hidden: true });
 const note = el("div", { class: "note", hidden: true });
 const buffer = new StreamBuffer();
 const options = { columns: 0, speed: 25, gain: 10, minutes: 5, lead: "", ...JSON.parse(localStorage.getItem(KEPT) ?? "{}") };
-let stream = null, archived = null, state = null, past = null, rail = null;
+let archive = false, stream = null, archived = null, state = null, past = null, rail = null;
 let older = [], review = null, seconds = 0, dirty = true, listed = "", frames = 0, lost = 0, lostUntil = 0;
 
 const columns = () => options.columns || (LeadView.leadsOf(stream).length > 3 ? 2 : 1);
@@ -41,6 +41,7 @@ function choose(changes) {
 // -- what arrives
 
 async function takeStreams(message, fresh) {
+  archive = message.archive;
   const found = message.streams.find((s) => s.stream === name);
   if (found) {
     const same = stream && String(stream.leads) === String(found.leads);
@@ -49,7 +50,7 @@ async function takeStreams(message, fresh) {
     dirty ||= !same;
     shell.waves.subscribe({ [name]: LeadView.leadsOf(stream).map((i) => stream.leads[i]) });
   } else if (fresh && !stream) {
-    const answer = await fetch(`/api/history/stream?${new URLSearchParams({ stream: name })}`);
+    const answer = archive && (await fetch(`/api/history/stream?${new URLSearchParams({ stream: name })}`));
     if (answer.ok && !stream) {
       archived = await answer.json();
       stream = { index: -1, ...archived, ended: archived.ended ?? archived.started + archived.end_sample / archived.fs };
@@ -77,6 +78,7 @@ function takeFrame(frame) {
 // -- a moment of the past, drawn by the same sweep: sample 0 of the copy stands at the left edge
 
 async function pick(sample) {
+  if (!archive) return;
   const fs = buffer.fs || archived.fs;
   const n = Math.floor(seconds * fs);
   const start = Math.max(0, Math.round(sample - n / 2));
@@ -109,7 +111,8 @@ function live() {
 
 async function loadPast() {
   const end = newest();
-  if (!stream || end === null) return;
+  past.reason = archive ? "" : "history_off";
+  if (!archive || !stream || end === null) return drawPast();
   const fs = buffer.fs || archived.fs;
   const start = Math.max(0, Math.round(end - options.minutes * 60 * fs));
   if (end - start < 2) return;

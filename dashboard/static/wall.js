@@ -19,6 +19,7 @@ const shell = new Shell({ streams: takeStreams, frame: takeFrame });
 let rail = null;
 let dirty = true;
 let frames = 0;
+let spent = 0; // seconds of drawing
 
 // Clinic and bed, so that a new recording of a bed takes over its tile; two recordings at once get two tiles.
 function keyOf(stream) {
@@ -117,6 +118,7 @@ function animate() {
   if (dirty) layout();
   const mono = shell.mono();
   for (const tile of tiles.values()) tile.draw(mono);
+  spent += shell.mono() - mono;
   frames++;
   requestAnimationFrame(animate);
 }
@@ -148,5 +150,5 @@ async function main() {
 }
 
 // A hook for measurements and tests; the page itself does not use it.
-window.leadwire = { shell, tiles, get frames() { return frames; }, get rail() { return rail; } };
+window.leadwire = { shell, tiles, get frames() { return frames; }, get spent() { return spent; }, get rail() { return rail; } };
 main();

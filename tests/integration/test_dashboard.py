@@ -16,7 +16,9 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.frames import Close
 
 from dashboard.frames import CLOCK, LOST, STATE, WAVE
+from dashboard.hub import MAX_QUEUED_BYTES
 from dashboard.service import DashboardService
+from dashboard.sockets import WINDOW
 from leadwire.errors import SettingError
 from leadwire.settings import Settings
 from leadwire.topics import ALERTS
@@ -246,6 +248,41 @@ def test_a_client_that_does_not_read_is_told_how_many_waves_it_lost_and_gets_the
         assert lost > 0
         assert lost + len(seen) == sent
         assert seen == sorted(seen)
+
+    _run(work)
+
+
+def test_a_client_that_acknowledges_never_has_more_than_the_window_under_way(ward: Ward) -> None:
+    """However much the buffers between would hold: what it has not worked on is not sent."""
+
+    async def work() -> None:
+        leads = tuple(f"L{i}" for i in range(12))
+        ward.admit("s1", leads=leads)
+        async with connect(_ws(ward, "/ws/waveforms"), max_size=None, max_queue=None) as c:
+            await c.send(json.dumps({"type": "ack", "bytes": 0}))
+            await c.send(_subscribe(s1=list(leads)))
+            noise = np.random.default_rng(1).normal(size=(2000, 12))
+
+            def flood() -> None:
+                for _ in range(200):
+                    ward.send("s1", noise, wait=False)
+                ward.send("s1", noise)
+
+            await asyncio.to_thread(flood)
+            received, lost, newest = 0, 0, -1
+            with suppress(TimeoutError):  # it stops by itself
+                while True:
+                    data = await asyncio.wait_for(c.recv(), 1.5)
+                    received += len(data) if isinstance(data, bytes) else 0
+            assert WINDOW <= received < WINDOW + MAX_QUEUED_BYTES
+            await c.send(json.dumps({"type": "ack", "bytes": received}))
+            async for frame in _frames(c):
+                lost += int(str(frame.frames)) if frame.kind == LOST else 0
+                if frame.kind == WAVE:
+                    newest = int(str(frame.first))
+                if newest == 2000 * 200:
+                    break
+            assert lost > 0
 
     _run(work)
 

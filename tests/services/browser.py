@@ -2,10 +2,12 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.services.need import need
 from tests.services.ward import Ward
@@ -38,3 +40,65 @@ def chromium_path() -> str:
     if not found or not Path(found).exists():
         need("Chromium", f"{named} is no program" if named else "there is no chromium in PATH")
     return found
+
+
+@pytest.fixture(scope="session")
+def chromium(chromium_path: str) -> Iterator[Browser]:
+    """One running Chromium; each page gets a fresh profile."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium_path, args=ARGS)
+        yield browser
+        browser.close()
+
+
+OpenPage = Callable[..., Page]
+
+
+@pytest.fixture
+def open_page(chromium: Browser, ward: Ward) -> Iterator[OpenPage]:
+    """``open_page(path, width, height, locale, px_per_mm, outage)``: a page of the ward's dashboard.
+
+    At the end every page must have asked nobody but the dashboard, and its console must be clean;
+    `outage` allows for the network errors of a server that the test takes away.
+    """
+    faults: list[str] = []
+    contexts = []
+
+    def check(page: Page, outage: bool) -> None:
+        host = urlsplit(ward.address).netloc
+
+        def request(url: str) -> None:
+            if urlsplit(url).netloc != host and not url.startswith("data:"):
+                faults.append(f"a request to {url}")
+
+        def console(kind: str, text: str) -> None:
+            if kind == "error" and not (outage and "WebSocket" in text):
+                faults.append(f"console: {text}")
+
+        page.on("request", lambda r: request(r.url))
+        page.on("websocket", lambda w: request(w.url.replace("ws", "http", 1)))
+        page.on("console", lambda m: console(m.type, m.text))
+        page.on("pageerror", lambda e: faults.append(f"error: {e}"))
+
+    def open_(
+        path: str = "",
+        width: int = 1440,
+        height: int = 900,
+        locale: str = "en-GB",
+        px_per_mm: float | None = None,
+        outage: bool = False,
+    ) -> Page:
+        context = chromium.new_context(viewport={"width": width, "height": height}, locale=locale)
+        contexts.append(context)
+        if px_per_mm is not None:
+            context.add_init_script(f"localStorage.setItem('leadwire.px_per_mm', '{px_per_mm}')")
+        page = context.new_page()
+        page.set_default_timeout(15_000)
+        check(page, outage)
+        page.goto(ward.address + path)
+        return page
+
+    yield open_
+    for context in contexts:
+        context.close()
+    assert not faults

@@ -1,6 +1,9 @@
 """A ward on a real local bus with a real dashboard on it: what gateway and stages publish, on request."""
 
+import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -126,15 +129,46 @@ class Ward:
         self.publish(STREAMS, stream, patient)
         return patient
 
-    def send(self, stream: str, mv: NDArray[np.float64], **changes: object) -> None:
-        """The next samples of `stream`."""
+    def send(self, stream: str, mv: NDArray[np.float64], wait: bool = True, **changes: object) -> None:
+        """The next samples of `stream`; `wait` until they are durable."""
         first = self._next[stream]
         self._next[stream] = first + len(mv)
-        self.publish(CHUNKS, stream, chunk(self.patients[stream], first, mv, **changes))  # type: ignore[arg-type]
+        message = chunk(self.patients[stream], first, mv, **changes)  # type: ignore[arg-type]
+        future = self._producer.publish(CHUNKS, stream, codec.encode(message))
+        if wait:
+            future.result(10)
 
     def skip(self, stream: str, n_samples: int) -> None:
         """These samples never arrive."""
         self._next[stream] += n_samples
+
+    @contextmanager
+    def playing(
+        self,
+        *streams: str,
+        wave: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+        chunk_s: float = 0.2,
+    ) -> Iterator[None]:
+        """Send `wave` (mV of the time in s from sample 0) on `streams` in real time while the block lasts."""
+        stop = threading.Event()
+
+        def play() -> None:
+            began = time.monotonic()
+            sent = 0
+            while not stop.wait(max(0.0, began + (sent + 1) * chunk_s - time.monotonic())):
+                sent += 1
+                for stream in streams:
+                    fs, first = self.patients[stream].fs, self._next[stream]
+                    mv = wave((first + np.arange(round(chunk_s * fs))) / fs)
+                    self.send(stream, mv, wait=False)
+
+        player = threading.Thread(target=play, daemon=True)
+        player.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            player.join()
 
     def rate(self, stream: str, rate: float | None) -> None:
         at = self._next[stream]
