@@ -57,7 +57,7 @@ class _Part(NamedTuple):
 
     first: int
     end: int
-    chunks: tuple[SampleChunk, ...]
+    chunks: list[SampleChunk]
 
 
 class Archive:
@@ -315,17 +315,13 @@ def _parts(chunks: Iterable[SampleChunk]) -> list[_Part]:
         start = chunk.first_sample
         while start < chunk.end_sample:
             stop = min(chunk.end_sample, (block_of(start) + 1) * BLOCK_SAMPLES)
-            piece = chunk.rows(start, stop)
+            rows = presence.piece(chunk, start, stop)
             last = parts[-1] if parts else None
-            if (
-                last is not None
-                and last.end == start
-                and start % BLOCK_SAMPLES
-                and _alike(last.chunks[-1], piece)
-            ):
-                parts[-1] = _Part(last.first, stop, (*last.chunks, piece))
+            if last and last.end == start and start % BLOCK_SAMPLES and _alike(last.chunks[-1], rows):
+                last.chunks.append(rows)
+                parts[-1] = last._replace(end=stop)
             else:
-                parts.append(_Part(start, stop, (piece,)))
+                parts.append(_Part(start, stop, [rows]))
             start = stop
     return parts
 

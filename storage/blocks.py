@@ -18,10 +18,12 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from pcodec import ChunkConfig, DeltaSpec, ModeSpec, standalone
+from pcodec import ChunkConfig, DeltaSpec, ModeSpec
 
 from leadwire.errors import BugError
 from leadwire.model import INVALID_SAMPLE
+from storage.seal import seal, unseal
+from storage.squeeze import expand, squeeze
 from storage.tables import BLOCK_SAMPLES
 
 Samples = NDArray[np.int16]
@@ -50,7 +52,7 @@ def encode(values: Samples) -> bytes:
     measured = np.ascontiguousarray(values[values != INVALID_SAMPLE] if invalid else values, dtype="<i2")
     form, packed = _compress(measured)
     flat = [number for run in invalid for number in run]
-    return msgspec.msgpack.encode((form, len(values), flat, packed))
+    return seal(msgspec.msgpack.encode((form, len(values), flat, packed)))
 
 
 def decode(data: bytes) -> Samples:
@@ -61,45 +63,32 @@ def decode(data: bytes) -> Samples:
     BugError
         Not made by `encode`, or damaged.
     """
-    try:
-        form, n, flat, packed = msgspec.msgpack.decode(data, type=tuple[int, int, list[int], bytes])
-        valid = np.ones(n, bool)
-        for start, stop in zip(flat[::2], flat[1::2], strict=True):
-            valid[start:stop] = False
-        values = np.full(n, INVALID_SAMPLE, np.int16)
-        values[valid] = _decompress(form, packed, int(valid.sum()))
-    except (msgspec.DecodeError, RuntimeError, ValueError, zlib.error) as why:
-        raise BugError(f"a damaged waveform block came: {why}") from None
+    body = unseal(data, "waveform block")
+    form, n, flat, packed = msgspec.msgpack.decode(body, type=tuple[int, int, list[int], bytes])
+    valid = np.ones(n, bool)
+    for start, stop in zip(flat[::2], flat[1::2], strict=True):
+        valid[start:stop] = False
+    values = np.full(n, INVALID_SAMPLE, np.int16)
+    values[valid] = _decompress(form, packed, int(valid.sum()))
     return values
 
 
 def _compress(measured: Samples) -> tuple[int, bytes]:
-    """Form and bytes of `measured`, checked: what does not come back the same is kept another way."""
+    """Form and bytes of `measured`."""
     if not len(measured):
-        return _PLAIN, b""
+        return _PLAIN, zlib.compress(b"")
     # pcodec 1.1 panics on a remainder shorter than the prediction: such lengths get a tail, cut on reading.
     tail = _ORDER - len(measured) % 256 if 0 < len(measured) % 256 < _ORDER else 0
-    padded = np.concatenate((measured, np.repeat(measured[-1:], tail))) if tail else measured
-    try:
-        packed: bytes = standalone.simple_compress(padded, _CONFIG)
-        if np.array_equal(_decompress(_PREDICTED, packed, len(measured)), measured):
-            return _PREDICTED, packed
-    except BaseException as why:  # a panic in Rust is no Exception
-        if type(why).__name__ not in ("PanicException", "RuntimeError"):
-            raise
-    return _PLAIN, zlib.compress(measured.tobytes())
+    packed = squeeze(np.concatenate((measured, np.repeat(measured[-1:], tail))), _CONFIG)
+    return (_PLAIN, zlib.compress(measured.tobytes())) if packed is None else (_PREDICTED, packed)
 
 
 def _decompress(form: int, packed: bytes, n: int) -> Samples:
     if form == _PREDICTED:
-        values: Samples = standalone.simple_decompress(packed)[:n]
-    elif form == _PLAIN:
-        values = np.frombuffer(zlib.decompress(packed) if packed else b"", "<i2")
-    else:
-        raise ValueError(f"form {form} came; {_PREDICTED} or {_PLAIN} was expected")
-    if len(values) != n:
-        raise ValueError(f"{len(values)} samples came; {n} were expected")
-    return values
+        return expand(packed)[:n]
+    if form == _PLAIN:
+        return np.frombuffer(zlib.decompress(packed), "<i2")
+    raise BugError(f"a waveform block of form {form} came; {_PREDICTED} or {_PLAIN} was expected")
 
 
 def runs_of(mask: NDArray[np.bool_], first: int = 0) -> Runs:

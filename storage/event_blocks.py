@@ -12,10 +12,12 @@ from typing import Any, TypeVar
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from pcodec import ChunkConfig, standalone
+from pcodec import ChunkConfig
 
 from leadwire.errors import BugError
 from leadwire.model import Beat, HeartRate, SignalQuality
+from storage.seal import seal, unseal
+from storage.squeeze import expand, squeeze
 from storage.tables import EVENT_BLOCK_SAMPLES
 
 E = TypeVar("E", bound=Beat | HeartRate | SignalQuality)
@@ -78,7 +80,7 @@ def pack(events: Sequence[DenseEvent], fs: float) -> bytes:
             columns[name] = (fs, list(odd), list(odd.values()))
         else:
             columns[name] = _pack_column(values)
-    return msgspec.msgpack.encode((_FORMAT, kind_of(events[0]), len(events), columns))
+    return seal(msgspec.msgpack.encode((_FORMAT, kind_of(events[0]), len(events), columns)))
 
 
 def unpack(data: bytes, stream: str) -> list[DenseEvent]:
@@ -89,26 +91,24 @@ def unpack(data: bytes, stream: str) -> list[DenseEvent]:
     BugError
         Not made by `pack`, or damaged.
     """
-    try:
-        form, kind, n, columns = msgspec.msgpack.decode(data, type=tuple[int, str, int, dict[str, Column]])
-        if form != _FORMAT:
-            raise BugError(f"an event block of format {form} came; {_FORMAT} was expected")
-        samples = np.cumsum(_unpack_column(columns["sample"], n)).tolist()
-        fields: dict[str, list[Any]] = {"sample": samples, "stream": [stream] * n}
-        for name, column in columns.items():
-            if name == "detected":
-                fields[name] = [d + s for d, s in zip(_unpack_column(column, n), samples, strict=True)]
-            elif name == "rr":
-                fs, where, odd = column
-                fields[name] = _expected_rr(samples, fs)
-                for i, value in zip(where, odd, strict=True):
-                    fields[name][i] = value
-            elif name != "sample":
-                fields[name] = _unpack_column(column, n)
-        rows = [dict(zip(fields, values, strict=True)) for values in zip(*fields.values(), strict=True)]
-        return [msgspec.convert(row, KINDS[kind]) for row in rows]
-    except (msgspec.DecodeError, msgspec.ValidationError, RuntimeError, ValueError, KeyError) as why:
-        raise BugError(f"a damaged event block came: {why}") from None
+    body = unseal(data, "event block")
+    form, kind, n, columns = msgspec.msgpack.decode(body, type=tuple[int, str, int, dict[str, Column]])
+    if form != _FORMAT:
+        raise BugError(f"an event block of format {form} came; {_FORMAT} was expected")
+    samples = np.cumsum(_unpack_column(columns["sample"], n)).tolist()
+    fields: dict[str, list[Any]] = {"sample": samples, "stream": [stream] * n}
+    for name, column in columns.items():
+        if name == "detected":
+            fields[name] = [d + s for d, s in zip(_unpack_column(column, n), samples, strict=True)]
+        elif name == "rr":
+            fs, where, odd = column
+            fields[name] = _expected_rr(samples, fs)
+            for i, value in zip(where, odd, strict=True):
+                fields[name][i] = value
+        elif name != "sample":
+            fields[name] = _unpack_column(column, n)
+    rows = [dict(zip(fields, values, strict=True)) for values in zip(*fields.values(), strict=True)]
+    return [msgspec.convert(row, KINDS[kind]) for row in rows]
 
 
 def _expected_rr(samples: list[int], fs: float) -> list[float | None]:
@@ -124,10 +124,8 @@ def _pack_ints(values: Sequence[int]) -> Column:
     array = np.array(values, np.int64)
     if (array == array[0]).all():
         return ("c", int(array[0]))
-    for small in (np.int16, np.int32):
-        if (array == array.astype(small)).all():
-            return ("i", standalone.simple_compress(array.astype(small), _CONFIG))
-    return ("i", standalone.simple_compress(array, _CONFIG))
+    small = next(t for t in (np.int16, np.int32, np.int64) if (array == array.astype(t)).all())
+    return _squeezed("i", array.astype(small))
 
 
 def _pack_floats(values: Sequence[float]) -> Column:
@@ -145,7 +143,12 @@ def _pack_floats(values: Sequence[float]) -> Column:
     with np.errstate(over="ignore", invalid="ignore"):
         single = array.astype(np.float32)
         exact = (single.astype(np.float64).view(np.int64) == bits).all()
-    return ("f", standalone.simple_compress(single if exact else array, _CONFIG))
+    return _squeezed("f", single if exact else array)
+
+
+def _squeezed(form: str, array: NDArray[Any]) -> Column:
+    packed = squeeze(array, _CONFIG)
+    return ("x", array.tolist()) if packed is None else (form, packed)
 
 
 def _pack_column(values: Sequence[Any]) -> Column:
@@ -169,8 +172,8 @@ def _unpack_column(column: Column, n: int) -> list[Any]:
     if form == "c":
         return [column[1]] * n
     if form in ("i", "f"):
-        values: NDArray[Any] = standalone.simple_decompress(column[1])
-        return [float(v) if form == "f" else int(v) for v in values]
+        values: list[Any] = expand(column[1]).tolist()
+        return values
     if form == "d":
         return [v / 10 ** column[1] for v in _unpack_column(column[2:], n)]
     if form == "t":

@@ -55,6 +55,12 @@ def joined(runs: Iterable[Run]) -> list[Run]:
     return result
 
 
+def piece(chunk: SampleChunk, start: int, stop: int) -> SampleChunk:
+    """`chunk.rows`, without a copy if that is all of it."""
+    whole = start == chunk.first_sample and stop == chunk.end_sample
+    return chunk if whole else chunk.rows(start, stop)
+
+
 def fresh(chunks: Iterable[SampleChunk], taken: list[Run]) -> Iterator[SampleChunk]:
     """The pieces of `chunks`, in their order, whose rows are neither in `taken` nor in an earlier chunk."""
     for chunk in chunks:
@@ -65,8 +71,8 @@ def fresh(chunks: Iterable[SampleChunk], taken: list[Run]) -> Iterator[SampleChu
             if start >= chunk.end_sample:
                 break
             if at < start:
-                yield chunk.rows(at, start)
+                yield piece(chunk, at, start)
             at = max(at, stop)
         if at < chunk.end_sample:
-            yield chunk.rows(at, chunk.end_sample)
+            yield piece(chunk, at, chunk.end_sample)
         taken = joined([*taken, (chunk.first_sample, chunk.end_sample)])
