@@ -184,20 +184,20 @@ class SimulatedDevice:
         """The connection is gone, or could not be made: `why`."""
         closed = self.device.closed
         self.trouble = "" if self.finished else closed.reason if closed is not None else why
+        if self._out_of_patience(now):
+            self._patience = min(2 * self._patience, MAX_PATIENCE_S)
         self._backoff = 0.1 if self._welcomed else min(2 * self._backoff, MAX_BACKOFF_S)
         self._retry_at = now + self._backoff * (0.5 + self._rng.random())
         self._linked = self._welcomed = False
 
     def hang_up(self, now: float) -> bool:
         """Whether to end this connection: a fault, no acknowledgement for too long, or told to."""
-        if self.device.closed is not None or self._link.breaks(now) or now >= self._deadline:
-            return True
-        # What is lost at the very end leaves no hole for the gateway to ask about.
-        patience = self._patience * (0.3 if self._ending else 1.0)
-        if now - self._progress_at >= patience:
-            self._patience = min(2 * self._patience, MAX_PATIENCE_S)
-            return True
-        return False
+        return (
+            self.device.closed is not None
+            or now >= self._deadline
+            or self._link.breaks(now)
+            or self._out_of_patience(now)
+        )
 
     def receive(self, data: bytes, now: float) -> None:
         """Take a message of the gateway.
@@ -244,6 +244,11 @@ class SimulatedDevice:
             return now + wait
         due = self._start + (self.device.next_sample + self._chunk) / (self._source.fs * self._pace)
         return max(now, min(due, now + wait))
+
+    def _out_of_patience(self, now: float) -> bool:
+        # What is lost at the very end leaves no hole for the gateway to ask about.
+        patience = self._patience * (0.3 if self._ending else 1.0)
+        return self._linked and now - self._progress_at >= patience
 
     @property
     def _pace(self) -> float:

@@ -24,6 +24,8 @@ from simulators.source import Looped
 DEFAULT_GATEWAY = "ws://127.0.0.1:8071"
 _SHOW_EVERY_S = 0.25
 _DRAIN_S = 10.0
+_MESSAGE_EVERY_S = 0.25
+_MAX_CHUNK_S = 2.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -91,7 +93,7 @@ def make_devices(args: argparse.Namespace, clock: Clock) -> list[SimulatedDevice
                     source,
                     clock.now() - ahead,
                     speed=args.speed,
-                    chunk_s=0.5 if args.speed <= 10 else 2.0,
+                    chunk_s=min(_MAX_CHUNK_S, _MESSAGE_EVERY_S * max(1.0, args.speed)),
                     faults=plan,
                 )
             )

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 MAX_BEDS = 200
+_CHUNK_S = 0.25
 _AGAIN_S = 5.0
 _LEAVE_S = 2.0
 
@@ -173,7 +174,9 @@ async def run_ward(beds: Iterable[Bed], address: str, clock: Clock | None = None
 
 async def _play(bed: Bed, source: Source, address: str, clock: Clock) -> None:
     while True:
-        sim = SimulatedDevice(bed.identity, source, clock.now(), faults=bed.faults, battery=100.0)
+        sim = SimulatedDevice(
+            bed.identity, source, clock.now(), chunk_s=_CHUNK_S, faults=bed.faults, battery=100.0
+        )
         playing = asyncio.create_task(run_device(sim, address, clock))
         try:
             await asyncio.shield(playing)
