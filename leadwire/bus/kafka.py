@@ -35,14 +35,19 @@ class KafkaBus:
         ``HOST:PORT[,HOST:PORT...]`` of some of the brokers. Nothing is asked of them yet.
     linger_s
         How long a batch of messages is left open for more, in s.
+    delivery_s
+        How long a message may wait while the brokers are away, in s.
     session_s
         How long after its process died a consumer still owns its partitions, in s.
     """
 
-    def __init__(self, address: str, *, linger_s: float = 0.003, session_s: float = 6.0) -> None:
+    def __init__(
+        self, address: str, *, linger_s: float = 0.005, delivery_s: float = 30.0, session_s: float = 6.0
+    ) -> None:
         self._address = address
         self._servers = address.split(",")
-        self._linger_ms = round(linger_s * 1000)
+        self._linger_s = linger_s
+        self._delivery_s = delivery_s
         self._session_s = session_s
         self._lock = threading.Lock()
         self._reader: Any = None
@@ -75,7 +80,7 @@ class KafkaBus:
             admin.create_topics({topic.name: row}, timeout_ms=ANSWER_MS, wait_for_metadata=True)
 
     def producer(self) -> "KafkaBusProducer":
-        return KafkaBusProducer(self._servers, self._address, self._linger_ms, self._made)
+        return KafkaBusProducer(self._servers, self._address, self._linger_s, self._delivery_s, self._made)
 
     def consumer(
         self,

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from concurrent.futures import Future
-from contextlib import suppress
 from typing import Any
 
 from kafka import KafkaProducer
@@ -12,8 +11,6 @@ from leadwire.bus.abstract import Position, check_size, partition_of
 from leadwire.bus.kafka_link import ANSWER_MS, BATCH_BYTES, CONNECTION, unavailable
 from leadwire.errors import BusUnavailable
 from leadwire.topics import Topic
-
-_DELIVERY_MS = 30_000
 
 
 class _Delivery:
@@ -38,25 +35,33 @@ class _Delivery:
 class KafkaBusProducer:
     """Wraps the library's producer, which batches in a thread of its own."""
 
-    def __init__(self, servers: list[str], address: str, linger_ms: int, topics: Iterable[str]) -> None:
+    def __init__(
+        self, servers: list[str], address: str, linger_s: float, delivery_s: float, topics: Iterable[str]
+    ) -> None:
         self.address = address
         self.failure: BusUnavailable | None = None
+        # The library wants a message to outlive one request, so that there can be another.
+        answer_ms = min(ANSWER_MS, round(delivery_s * 500))
         with unavailable(address):
             self._kafka = KafkaProducer(
                 bootstrap_servers=servers,
                 acks="all",
                 enable_idempotence=True,
-                linger_ms=linger_ms,
+                linger_ms=round(linger_s * 1000),
                 batch_size=BATCH_BYTES,
                 max_request_size=4 << 20,
                 max_block_ms=5000,
-                delivery_timeout_ms=_DELIVERY_MS,
+                delivery_timeout_ms=round(delivery_s * 1000),
                 allow_auto_create_topics=False,
                 metrics_enabled=False,
-                **CONNECTION,
+                **{**CONNECTION, "request_timeout_ms": answer_ms},
             )
-            for name in topics:
-                self._kafka.partitions_for(name)  # so that `publish` need not wait to learn it
+            try:
+                for name in topics:
+                    self._kafka.partitions_for(name)  # so that `publish` need not wait to learn it
+            except BaseException:
+                self._kafka.close(timeout=1)
+                raise
 
     def publish(self, topic: Topic, key: str, value: bytes | None) -> "Future[Position]":
         check_size(topic, key, value)
@@ -79,6 +84,9 @@ class KafkaBusProducer:
             raise BusUnavailable(str(failed)) from failed
 
     def close(self) -> None:
-        with suppress(kafka_errors.KafkaError):  # the futures tell
-            self._kafka.flush(ANSWER_MS / 1000)
-        self._kafka.close(timeout=1)
+        try:
+            self._kafka.close(timeout=ANSWER_MS / 1000)
+        except kafka_errors.KafkaError:
+            # The library's own close stops short before messages that cannot be delivered, and would
+            # leave its thread behind. This fails their futures.
+            self._kafka._sender.force_close()
