@@ -88,6 +88,7 @@ def test_a_device_goes_on_from_the_welcome_s_sample_after_a_reconnect(protocol):
     assert len(wire.up()) == 10
     wire.gateway.acknowledge(250)
     wire.down()
+    assert wire.up() == [], "an acknowledgement inside a block sends nothing again"
     wire.connect()
     data = wire.open(resume=420)
     assert [(d.first_sample, d.end_sample) for d in data][:2] == [(420, 500), (500, 600)]

@@ -1,4 +1,4 @@
-"""Nothing is acknowledged that the bus has not: buses that are slow or refuse, gateways that stop or vanish."""
+"""Nothing is acknowledged that the bus has not: slow and refusing buses, gateways that stop or vanish."""
 
 import asyncio
 
