@@ -139,7 +139,14 @@ def test_hostile_values_are_archived_or_refused_and_never_stop_the_others(archiv
         alert(stream, version=MAX_SAMPLE, raised_at=-MAX_TIME, changed_at=NOW, evidence=evidence(unit=nasty)),
         Quarantined(source=nasty + stream, reason=nasty, time=MAX_TIME, data=bytes(range(256)) * 4000),
         StreamInfo(
-            stream=stream, device=nasty, clinic="", bed=nasty, fs=100, sig_name=("x",), units=("?",), started=0
+            stream=stream,
+            device=nasty,
+            clinic="",
+            bed=nasty,
+            fs=100,
+            sig_name=("x",),
+            units=("?",),
+            started=0,
         ),
     ]
     for bad in (
