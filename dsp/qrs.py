@@ -120,7 +120,7 @@ class QrsDetector:
         if samples.ndim != 2 or samples.shape[1] != self.n_sig:
             raise ValueError(f"samples of shape {samples.shape} came; (n_samples, {self.n_sig}) was expected")
         room = q.N_CANDIDATES + int(len(samples) / (q.REFRACTORY_S * self.fs)) + 2
-        out = Out(np.empty((room, 3), np.int64), np.empty((room, 2)), np.zeros(1, np.int64), trace)
+        out = Out(np.empty((room, 3), np.int64), np.empty((room, 2)), np.zeros(1, np.int64), np.zeros(q.N_PHI), trace)
         run(samples, self._state, self._config, _WEIGHTS, out)
         beats = np.empty(out.n[0], QRS_DTYPE)
         beats["sample"], beats["detected"], beats["leads"] = out.i[: len(beats)].T
@@ -137,7 +137,7 @@ class QrsDetector:
         """
         fed = min(n_samples, math.ceil((q.FORGET_S + 1.0) * self.fs))
         beats = self.process(np.full((fed, self.n_sig), np.nan))
-        advance(self._state, n_samples - fed, self._config.step)
+        advance(self._state.n, n_samples - fed, self._config.step)
         return beats
 
     def snapshot(self) -> bytes:

@@ -7,11 +7,22 @@ on how the samples were cut into chunks.
 import math
 
 from dsp import qrs_state as q
-from dsp.qrs_state import Floats, State, kernel
+from dsp.qrs_state import Floats, Ints, Ring, kernel
 
 
 @kernel
-def front(x: Floats, start: int, stop: int, l: int, st: State, cfg: q.Config, env: Floats) -> None:
+def front(
+    x: Floats,
+    start: int,
+    stop: int,
+    l: int,
+    n: Ints,
+    lead: Floats,
+    low: Ring,
+    band: Ring,
+    cfg: q.Config,
+    env: Floats,
+) -> None:
     """Run samples `start` to `stop` of lead l; `env` (BLOCK, n_chan) gets the envelopes in mV.
 
     - Missing samples (NaN) hold the last value; the line goes on from there without a step. So does
@@ -21,7 +32,7 @@ def front(x: Floats, start: int, stop: int, l: int, st: State, cfg: q.Config, en
     - Low-pass, decimation, two band-passes; envelope = root of the smoothed square.
     """
     sos = cfg.sos
-    row = st.lead[l]
+    row = lead[l]
     fed, offset, raw = row[q.FED], row[q.OFFSET], row[q.RAW]
     missing, flat = row[q.MISSING], row[q.FLAT]
     f = q.FILTERS
@@ -38,10 +49,10 @@ def front(x: Floats, start: int, stop: int, l: int, st: State, cfg: q.Config, en
     c10, c11, c12, c14, c15 = sos[5, 0], sos[5, 1], sos[5, 2], sos[5, 4], sos[5, 5]
     pole = cfg.pole
     spike = cfg.spike
-    at = st.n[q.IN] % spike
-    phase = st.n[q.PHASE]
-    ring = st.low.shape[1]
-    slot = st.n[q.M] % ring
+    at = n[q.IN] % spike
+    phase = n[q.PHASE]
+    ring = low.shape[1]
+    slot = n[q.M] % ring
     tick = 0
     for t in range(start, stop):
         value = x[t, l]
@@ -89,8 +100,8 @@ def front(x: Floats, start: int, stop: int, l: int, st: State, cfg: q.Config, en
         v = c10 * w + f2
         f2 = c11 * w - c14 * v + f3
         f3 = c12 * w - c15 * v
-        st.low[l, slot] = y
-        st.band[l, slot] = u
+        low[l, slot] = y
+        band[l, slot] = u
         slot = slot + 1 if slot + 1 < ring else 0
         u *= u
         v *= v

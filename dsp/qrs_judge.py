@@ -3,15 +3,14 @@
 import math
 from typing import NamedTuple
 
-import numpy as np
-
 from dsp import qrs_state as q
 from dsp.qrs_shape import lead_weight, learn
 from dsp.qrs_state import Floats, Ints, State, kernel
 
 
 class Out(NamedTuple):
-    """Where beats go: `i` (room, 3) sample, detected, leads; `f` (room, 2) amplitude, quality; `n` their number.
+    """Where beats go: `i` (room, 3) sample, detected, leads; `f` (room, 2) amplitude, quality; `n` their number;
+    `phi` is scratch for the features.
 
     `trace` is empty, or gets every decision with its features (for fitting), its number in [0, 0].
     """
@@ -19,16 +18,25 @@ class Out(NamedTuple):
     i: Ints
     f: Floats
     n: Ints
+    phi: Floats
     trace: Floats
 
 
 @kernel
 def median(row: Floats, at: int, n: int) -> float:
     """Return the median of the first n of `N_HEIGHTS` values from `at`; 0 if n is 0."""
-    if n == 0:
-        return 0.0
-    some = np.sort(row[at : at + min(n, q.N_HEIGHTS)])
-    return 0.5 * (some[(len(some) - 1) // 2] + some[len(some) // 2])  # type: ignore[no-any-return]
+    n = min(n, q.N_HEIGHTS)
+    total = 0.0
+    for i in range(at, at + n):
+        rank = 0  # how many come before it in order: no sorting, no memory
+        for j in range(at, at + n):
+            if row[j] < row[i] or (row[j] == row[i] and j < i):
+                rank += 1
+        if rank == (n - 1) // 2:
+            total += row[i]
+        if rank == n // 2:
+            total += row[i]
+    return 0.5 * total  # type: ignore[no-any-return]
 
 
 @kernel
@@ -179,20 +187,18 @@ def judge(st: State, cand: Floats, back: bool, weights: Floats, cfg: q.Config, n
     if gap < q.REFRACTORY_S:
         cand[q.K_STATE] = q.SHADOWED
         return False
-    phi = np.empty(q.N_PHI)
-    features(st, cand, cfg.rate, phi)
-    beat = (
-        discriminant(weights, phi) > (q.Z_BACK if back else q.Z_MIN)
-        and strength(st, cand) > q.MIN_STRENGTH
-        and cand[q.K_AMPLITUDE] >= q.MIN_AMPLITUDE
-    )
-    if len(out.trace):
+    beat = strength(st, cand) > q.MIN_STRENGTH and cand[q.K_AMPLITUDE] >= q.MIN_AMPLITUDE
+    if beat:
+        phi = out.phi
+        features(st, cand, cfg.rate, phi)
+        beat = discriminant(weights, phi) > (q.Z_BACK if back else q.Z_MIN)
+    if len(out.trace) and strength(st, cand) > q.MIN_STRENGTH:
         row = int(out.trace[0, 0]) + 1
         out.trace[0, 0] = row
         out.trace[row, 0] = int(cand[q.K_R]) * cfg.step + cfg.step - 1 - cfg.lag
         out.trace[row, 1] = beat
         out.trace[row, 2] = back
-        out.trace[row, 3:] = phi
+        out.trace[row, 3:] = out.phi
     if beat:
         take(st, cand, cfg, now, out)
     elif not back:

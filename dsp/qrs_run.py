@@ -6,49 +6,93 @@ import numpy as np
 
 from dsp import qrs_state as q
 from dsp.qrs_front import front
-from dsp.qrs_judge import Out, decide, judge, search_back
+from dsp.qrs_judge import Out, decide, judge, search_back, strength
 from dsp.qrs_shape import compare, lead_weight, locate
-from dsp.qrs_start import crest, follow, seed
-from dsp.qrs_state import Floats, State, forget, kernel
+from dsp.qrs_start import crest, note, seed
+from dsp.qrs_state import Floats, Ints, State, forget, kernel
 
 
 @kernel
 def run(x: Floats, st: State, cfg: q.Config, weights: Floats, out: Out) -> None:
-    """Take the samples x (n_samples, n_sig) in mV, in any portions."""
-    env = np.empty((q.BLOCK, 2 * x.shape[1]))
+    """Take the samples x (n_samples, n_sig) in mV, in any portions.
+
+    What happens at each sample stands in this one function: handing a whole `State` to another
+    costs a microsecond, more than all the rest.
+    """
+    n, v, chan, track, cands, detection = st.n, st.v, st.chan, st.track, st.cands, st.detection
+    n_sig, n_chan, step = x.shape[1], len(chan), cfg.step
+    env = np.empty((q.BLOCK, n_chan))
     limit = int(q.FORGET_S * cfg.fs)
-    start = 0
-    while start < len(x):
-        stop = min(len(x), start + q.BLOCK * cfg.step)
-        stop = listen(x, start, stop, st, cfg.step, limit)
-        if st.n[q.SILENT] < 0:  # lost, and nothing in sight
-            advance(st, stop - start, cfg.step)
-        else:
-            for l in range(x.shape[1]):
-                front(x, start, stop, l, st, cfg, env)
-            ticks = (st.n[q.PHASE] + stop - start) // cfg.step
-            now = st.n[q.IN] - st.n[q.PHASE] - 1
-            for k in range(ticks):
-                now += cfg.step
-                tick(st, env[k], weights, cfg, now, out)
-            st.n[q.IN] += stop - start
-            st.n[q.PHASE] = (st.n[q.PHASE] + stop - start) % cfg.step
-            if st.n[q.SILENT] >= limit:
-                forget(st)
+    look, look_weak = int(q.LOOK_S * cfg.rate), int(q.LOOK_WEAK_S * cfg.rate)
+    begin, stop = int(q.START_S * cfg.rate), 0
+    while stop < len(x):
         start = stop
+        stop = listen(x, start, min(len(x), start + q.BLOCK * step), n, limit)
+        if n[q.SILENT] < 0:  # lost, and nothing in sight
+            advance(n, stop - start, step)
+            continue
+        for l in range(n_sig):
+            front(x, start, stop, l, n, st.lead, st.low, st.band, cfg, env)
+        now = n[q.IN] - n[q.PHASE] - 1
+        for k in range((n[q.PHASE] + stop - start) // step):
+            now += step
+            m = n[q.M]
+            value = 0.0
+            for c in range(n_chan):
+                value += chan[c, q.GAIN] * env[k, c]
+                chan[c, q.MEAN] = env[k, c] + cfg.mean_pole * (chan[c, q.MEAN] - env[k, c])
+            v[q.CORRECTION] *= cfg.mean_pole
+            detection[m % len(detection)] = value
+            for l in range(n_sig):
+                own, before = env[k, 2 * l] + env[k, 2 * l + 1], track[l, q.T_1]
+                if track[l, q.T_2] < before >= own and before > track[l, q.T_PEAK]:
+                    track[l, q.T_PEAK], track[l, q.T_M] = before, m - 1
+                    track[l, q.T_SLOW], track[l, q.T_FAST] = env[k, 2 * l], env[k, 2 * l + 1]
+                track[l, q.T_2], track[l, q.T_1] = before, own
+                if track[l, q.T_PEAK] > 0.0 and m - track[l, q.T_M] >= look:
+                    if track[l, q.T_PEAK] > 2.0 * (chan[2 * l, q.MEAN] + chan[2 * l + 1, q.MEAN]):
+                        note(st, l, cfg)
+                    track[l, q.T_PEAK] = 0.0
+            if n[q.STARTED]:
+                before = v[q.D1]
+                if v[q.D2] < before >= value and before > v[q.PEAK] * (
+                    1.0 if m - 1 - n[q.PEAK_M] <= look else q.GROW
+                ):
+                    v[q.PEAK], n[q.PEAK_M] = before, m - 1
+                    for c in range(n_chan):
+                        cands[n[q.N_CAND] % q.N_CANDIDATES, q.K_ENV + c] = env[k, c]
+                v[q.D2], v[q.D1] = before, value
+                wait = look if v[q.PEAK] > q.WEAK else look_weak
+                if v[q.PEAK] > 0.0 and m - n[q.PEAK_M] >= wait:
+                    peak(st, look, weights, cfg, now, out)
+                gap = (m - n[q.LAST]) / cfg.rate
+                rr = v[q.RR] if v[q.RR] > 0.0 else 1.0
+                if n[q.SEARCHED] < n[q.LAST] and gap > q.BACK_RR * rr + q.LOOK_S:
+                    n[q.SEARCHED] = m
+                    search_back(st, weights, cfg, now, out)
+                    gap = (m - n[q.LAST]) / cfg.rate
+                if gap > q.RELEARN_S:
+                    start_anew(st, weights, cfg, now, out)
+            elif m - n[q.M_START] > begin:
+                start_anew(st, weights, cfg, now, out)
+            n[q.M] += 1
+        n[q.IN] += stop - start
+        n[q.PHASE] = (n[q.PHASE] + stop - start) % step
+        if n[q.SILENT] >= limit:
+            forget(st)
 
 
 @kernel
-def advance(st: State, n_samples: int, step: int) -> None:
-    """Count samples of which nothing is to be learned."""
-    total = st.n[q.PHASE] + n_samples
-    st.n[q.IN] += n_samples
-    st.n[q.PHASE] = total % step
-    st.n[q.M] += total // step
+def advance(n: Ints, n_samples: int, step: int) -> None:
+    """Count samples of which nothing is to be learned (`n` is State.n)."""
+    total = n[q.PHASE] + n_samples
+    n[q.IN] += n_samples
+    n[q.PHASE] = total % step
+    n[q.M] += total // step
 
 
 @kernel
-def listen(x: Floats, start: int, stop: int, st: State, step: int, limit: int) -> int:
+def listen(x: Floats, start: int, stop: int, n: Ints, limit: int) -> int:
     """Count how long all leads have been silent; returns where the block must end."""
     for t in range(start, stop):
         silent = True
@@ -56,58 +100,19 @@ def listen(x: Floats, start: int, stop: int, st: State, step: int, limit: int) -
             if math.isfinite(x[t, l]):
                 silent = False
                 break
-        if st.n[q.SILENT] < 0:
+        if n[q.SILENT] < 0:
             if not silent:
                 if t > start:  # up to here there was nothing
                     return t
-                st.n[q.SILENT] = 0
-                st.n[q.M_START] = st.n[q.M]
+                n[q.SILENT] = 0
+                n[q.M_START] = n[q.M]
         elif silent:
-            st.n[q.SILENT] += 1
-            if st.n[q.SILENT] >= limit:
+            n[q.SILENT] += 1
+            if n[q.SILENT] >= limit:
                 return t + 1
         else:
-            st.n[q.SILENT] = 0
+            n[q.SILENT] = 0
     return stop
-
-
-@kernel
-def tick(st: State, env: Floats, weights: Floats, cfg: q.Config, now: int, out: Out) -> None:
-    """Take one inner sample: the envelopes `env` of all channels; `now` is its input sample."""
-    chan = st.chan
-    m = st.n[q.M]
-    look = int(q.LOOK_S * cfg.rate)
-    detection = 0.0
-    for c in range(len(chan)):
-        detection += chan[c, q.GAIN] * env[c]
-        chan[c, q.MEAN] = env[c] + cfg.mean_pole * (chan[c, q.MEAN] - env[c])
-    st.v[q.CORRECTION] *= cfg.mean_pole
-    for l in range(len(chan) // 2):
-        follow(st, l, env[2 * l], env[2 * l + 1], m, look, cfg)
-    st.detection[m % len(st.detection)] = detection
-    if st.n[q.STARTED]:
-        before = st.v[q.D1]
-        if before > st.v[q.D2] and before >= detection:
-            displaced = st.v[q.PEAK] * (1.0 if m - 1 - st.n[q.PEAK_M] <= look else q.GROW)
-            if before > displaced:
-                st.v[q.PEAK] = before
-                st.n[q.PEAK_M] = m - 1
-                st.cands[st.n[q.N_CAND] % q.N_CANDIDATES, q.K_ENV :] = env
-        st.v[q.D2] = before
-        st.v[q.D1] = detection
-        if st.v[q.PEAK] > 0.0:
-            wait = look if st.v[q.PEAK] > q.WEAK else int(q.LOOK_WEAK_S * cfg.rate)
-            if m - st.n[q.PEAK_M] >= wait:
-                peak(st, look, weights, cfg, now, out)
-        rr = st.v[q.RR] if st.v[q.RR] > 0.0 else 1.0
-        if st.n[q.SEARCHED] < st.n[q.LAST] and (m - st.n[q.LAST]) / cfg.rate > q.BACK_RR * rr + q.LOOK_S:
-            st.n[q.SEARCHED] = m
-            search_back(st, weights, cfg, now, out)
-        if m - st.n[q.LAST] > q.RELEARN_S * cfg.rate:
-            start_anew(st, weights, cfg, now, out)
-    elif m - st.n[q.M_START] > q.START_S * cfg.rate:
-        start_anew(st, weights, cfg, now, out)
-    st.n[q.M] += 1
 
 
 @kernel
@@ -134,7 +139,9 @@ def peak(st: State, look: int, weights: Floats, cfg: q.Config, now: int, out: Ou
         total += st.detection[j % ring]
     cand[q.K_POST] = total / (look + 1 - edge)
     middle = at - cfg.peak_delay + cfg.band_delay
-    compare(st, cand, middle)
+    cand[q.K_RHO] = 0.0
+    if strength(st, cand) > q.MIN_STRENGTH:
+        compare(st, cand, middle)
     st.n[q.N_CAND] += 1
     st.v[q.PEAK] = 0.0
     decide(st, cand, middle, weights, cfg, now, out)

@@ -13,28 +13,17 @@ from dsp.qrs_state import Floats, State, kernel
 
 
 @kernel
-def follow(st: State, l: int, slow: float, fast: float, m: int, look: int, cfg: q.Config) -> None:
-    """Follow lead l's own envelope peaks, one inner sample."""
+def note(st: State, l: int, cfg: q.Config) -> None:
+    """Lead l's own envelope peak has stood long enough: keep it."""
     track = st.track
-    value = slow + fast
-    before = track[l, q.T_1]
-    if before > track[l, q.T_2] and before >= value and before > track[l, q.T_PEAK]:
-        track[l, q.T_PEAK] = before
-        track[l, q.T_M] = m - 1
-        track[l, q.T_SLOW] = slow
-        track[l, q.T_FAST] = fast
-    track[l, q.T_2] = before
-    track[l, q.T_1] = value
-    if track[l, q.T_PEAK] > 0.0 and m - track[l, q.T_M] >= look:
-        fresh = st.fresh[l, int(track[l, q.T_COUNT]) % q.N_FRESH]
-        fresh[q.F_M] = track[l, q.T_M]
-        fresh[q.F_SLOW] = track[l, q.T_SLOW]
-        fresh[q.F_FAST] = track[l, q.T_FAST]
-        where, amplitude, _ = locate(st, l, int(track[l, q.T_M]) - cfg.peak_delay, cfg.rate)
-        fresh[q.F_R] = where
-        fresh[q.F_AMPLITUDE] = amplitude
-        track[l, q.T_COUNT] += 1
-        track[l, q.T_PEAK] = 0.0
+    fresh = st.fresh[l, int(track[l, q.T_COUNT]) % q.N_FRESH]
+    fresh[q.F_M] = track[l, q.T_M]
+    fresh[q.F_SLOW] = track[l, q.T_SLOW]
+    fresh[q.F_FAST] = track[l, q.T_FAST]
+    where, amplitude, _ = locate(st, l, int(track[l, q.T_M]) - cfg.peak_delay, cfg.rate)
+    fresh[q.F_R] = where
+    fresh[q.F_AMPLITUDE] = amplitude
+    track[l, q.T_COUNT] += 1
 
 
 @kernel
