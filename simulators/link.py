@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -67,7 +68,8 @@ async def run_device(sim: SimulatedDevice, address: str, clock: Clock | None = N
                 sim.linked(clock.monotonic())
                 await _converse(sim, socket, clock)
         except (OSError, WebSocketException) as error:
-            why = str(error) or type(error).__name__
+            number = getattr(error, "errno", None)
+            why = os.strerror(number) if number else str(error) or type(error).__name__
         finally:
             sim.unlinked(clock.monotonic(), why)
     if sim.refused is not None:

@@ -1,4 +1,4 @@
-"""``leadwire replay``: recordings on disk played to a gateway as if from devices at bedsides."""
+"""``leadwire replay``: recordings, or scripts of synthetic patients, played as if from bedside devices."""
 
 import argparse
 import asyncio
@@ -19,7 +19,8 @@ from simulators.faults import FAULTS, parse_fault
 from simulators.faulty import FaultPlan
 from simulators.link import gateway_url, run_device
 from simulators.records import RecordSource
-from simulators.source import Looped
+from simulators.source import Looped, Source
+from simulators.synthetic import simulate
 
 DEFAULT_GATEWAY = "ws://127.0.0.1:8071"
 _SHOW_EVERY_S = 0.25
@@ -30,7 +31,9 @@ _MAX_CHUNK_S = 2.0
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``leadwire replay``."""
-    parser.add_argument("records", nargs="+", metavar="RECORD", help="a WFDB record, such as mitdb/101")
+    parser.add_argument(
+        "records", nargs="+", metavar="RECORD", help="a WFDB record, such as mitdb/101, or script:TEXT"
+    )
     parser.add_argument(
         "--speed", type=_speed, default=1.0, metavar="N|max", help="times real time (0.1 to 1000), or max"
     )
@@ -49,7 +52,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--fault", action="append", default=[], metavar="NAME[:KEY=VALUE,...]",
         help=f"what goes wrong, again and again: {', '.join(FAULTS)}",
     )  # fmt: skip
-    parser.add_argument("--seed", type=int, default=0, help="of the faults' randomness")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="of the faults' randomness, and the scripts' patients"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -62,35 +67,33 @@ def run(args: argparse.Namespace) -> int:
 
 
 def make_devices(args: argparse.Namespace, clock: Clock) -> list[SimulatedDevice]:
-    """One device a record.
+    """One device a record or script.
 
     Raises
     ------
     RecordRejected
         A record cannot be played.
     SettingError
-        A fault cannot be read or does not fit a record.
+        A fault or script cannot be read, or a fault does not fit a record.
     """
     plan = FaultPlan(tuple(parse_fault(text) for text in args.fault), args.seed)
     clinic, _, bed = args.place.rpartition("/") if "/" in args.place else (args.place, "", "")
     sims: list[SimulatedDevice] = []
     for i, path in enumerate(args.records):
-        record = RecordSource(path)
-        folder = Path(path).resolve().parent.name
-        device = device_id(args.stream_prefix, folder, record.name)
+        source, folder, name = _source(path, args.seed + i)
+        device = device_id(args.stream_prefix, folder, name)
         if any(sim.stream.startswith(device + ".") for sim in sims):
-            device = device_id(args.stream_prefix, str(i + 1), record.name)
-        where = (bed if len(args.records) == 1 else f"{bed}-{i + 1}") if bed else record.name
-        who = Identity(device, clinic, where, patient=f"{folder} {record.name}", token=args.token)
+            device = device_id(args.stream_prefix, str(i + 1), name)
+        where = (bed if len(args.records) == 1 else f"{bed}-{i + 1}") if bed else name
+        who = Identity(device, clinic, where, patient=f"{folder} {name}", token=args.token)
         # Faster than life a recording cannot be of now: it then ends now, and begins in the past.
-        assert record.n_samples is not None
-        ahead = 0.0 if args.loop else record.n_samples / record.fs * (1 - 1 / max(args.speed, 1.0))
-        source = Looped(record) if args.loop else record
+        seconds = 0.0 if args.loop else (source.n_samples or 0) / source.fs
+        ahead = seconds * (1 - 1 / max(args.speed, 1.0))
         try:
             sims.append(
                 SimulatedDevice(
                     who,
-                    source,
+                    Looped(source) if args.loop else source,
                     clock.now() - ahead,
                     speed=args.speed,
                     chunk_s=min(_MAX_CHUNK_S, _MESSAGE_EVERY_S * max(1.0, args.speed)),
@@ -100,6 +103,14 @@ def make_devices(args: argparse.Namespace, clock: Clock) -> list[SimulatedDevice
         except ValueError as why:
             raise SettingError(f"{path}: {why}") from None
     return sims
+
+
+def _source(path: str, seed: int) -> tuple[Source, str, str]:
+    """What `path` names, with names for its folder and itself."""
+    if path.startswith("script:"):
+        return simulate(path.removeprefix("script:"), seed=seed)[0], "synthetic", f"script-{seed}"
+    record = RecordSource(path)
+    return record, Path(path).resolve().parent.name, record.name
 
 
 async def _play_all(sims: Sequence[SimulatedDevice], address: str) -> int:

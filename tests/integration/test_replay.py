@@ -27,6 +27,7 @@ from simulators.faults import Disconnect
 from simulators.faulty import FaultPlan
 from simulators.link import gateway_url, run_device
 from simulators.source import ArraySource, Looped, Source
+from simulators.synthetic import simulate
 
 FS = 250
 
@@ -204,6 +205,7 @@ def test_without_a_gateway_it_says_so_and_gives_up_when_told(
 def test_what_cannot_be_played_is_refused_before_anything_is_sent(record: Path) -> None:
     for words, error, says in [
         ((record.parent / "r2",), RecordRejected, "r2.hea is missing"),
+        (("script:5 s sleep",), SettingError, "column 5: 'sleep' came"),
         ((record, "--fault", "rain"), SettingError, "'rain' came"),
         ((record, "--fault", "flat:leads=V9"), SettingError, "V9 came"),
         ((record, "--to", "http://127.0.0.1"), SettingError, "ws://HOST:PORT was expected"),
@@ -213,6 +215,15 @@ def test_what_cannot_be_played_is_refused_before_anything_is_sent(record: Path) 
             replay.run(arguments(*words))
     with pytest.raises(SystemExit):
         arguments(record, "--speed", "0")
+
+
+def test_a_script_plays_like_a_record(gateway: Running, capsys: pytest.CaptureFixture[str]) -> None:
+    script = "3 s sinus 72; 2 s asystole"
+    assert (
+        replay.run(arguments(f"script:{script}", "--speed", "max", "--seed", 4, "--to", gateway.address)) == 0
+    )
+    (stream,) = played(capsys)
+    np.testing.assert_array_equal(gateway.samples(stream), simulate(script, seed=4)[0].read(0, 5 * FS))
 
 
 def test_addresses_of_a_gateway() -> None:
