@@ -127,7 +127,7 @@ class Streams:
     async def announce(self, stream: Stream) -> None:
         """Say what the stream is; returns when the bus knows, or raises `BusUnavailable`."""
         info = stream.session.info()
-        await asyncio.wrap_future(self._send(STREAMS, info.stream, info))
+        await _durable(self._send(STREAMS, info.stream, info))
 
     def leave(self, stream: Stream, detail: str) -> None:
         """The connection of `stream` is over; `detail` says why."""
@@ -143,7 +143,7 @@ class Streams:
         now = self.now()
         key = stream.session.hello.stream
         self._send(STREAMS, key, stream.session.info(ended=now.time))
-        await asyncio.wrap_future(self._send(EVENTS, key, stream.session.event("ended", now)))
+        await _durable(self._send(EVENTS, key, stream.session.event("ended", now)))
         stream.ended = True
 
     def full(self, stream: Stream) -> bool:
@@ -250,3 +250,8 @@ class Streams:
         for holder in holders:
             if holder is not None:
                 holder.wake()
+
+
+async def _durable(future: "Future[Position]") -> None:
+    # Shielded: a connection that ends while it waits must not take the message back from the bus.
+    await asyncio.shield(asyncio.wrap_future(future))
