@@ -20,8 +20,8 @@ SHOWN_S = 12 * 3600.0
 
 ENDED_S = 600.0
 
-MAX_QUEUED = 512
-MAX_QUEUED_BYTES = 4 << 20
+MAX_QUEUED = 4096
+MAX_QUEUED_BYTES = 8 << 20
 """A waveform client may be behind by so many frames and bytes; then its oldest are left out."""
 
 _MAX_INDEX = 1 << 16
@@ -314,7 +314,7 @@ class Hub:
         if old is not None and (old.live, old.leads) == (live, leads):
             return
         client.subscriptions[name] = _Subscription(live, leads, live.beats_seen - len(live.beats))
-        for chunk, taken in live.chunks:
+        for chunk, taken in live.joined():
             frame = _wave_frame(live, chunk, leads, taken, now, buffered=True)
             if frame is not None:
                 client.push_wave(name, frame)

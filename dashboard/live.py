@@ -4,9 +4,12 @@ Plain state fed by messages; no sockets, no clock. Nothing here is durable.
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from math import isnan
+
+from msgspec import structs
 
 from leadwire.model import (
     Beat,
@@ -129,6 +132,20 @@ class LiveStream:
             return False
         return True
 
+    def joined(self) -> Iterator[tuple[SampleChunk, float]]:
+        """The buffered chunks, those that follow one another as one: a new client gets few large frames."""
+        for _, run in groupby(self._numbered(), key=lambda item: item[0]):
+            chunks = [(chunk, taken) for _, chunk, taken in run]
+            first, taken = chunks[0]
+            yield structs.replace(first, samples=b"".join(chunk.samples for chunk, _ in chunks)), taken
+
+    def _numbered(self) -> Iterator[tuple[int, SampleChunk, float]]:
+        number, before = 0, None
+        for chunk, taken in self.chunks:
+            number += before is None or before.end_sample != chunk.first_sample or not _alike(before, chunk)
+            before = chunk
+            yield number, chunk, taken
+
     def spoken(self) -> float:
         """When it last gave a sign of itself: data, or its beginning. In s; 0: never."""
         started = 0.0 if self.info is None else self.info.started
@@ -146,3 +163,14 @@ class LiveStream:
         self.leads += (n for n, _ in fresh)
         self.units += (u for _, u in fresh)
         return bool(fresh)
+
+
+def _alike(a: SampleChunk, b: SampleChunk) -> bool:
+    return (a.fs, a.sig_name, a.units, a.adc_gain, a.baseline, a.lead_off) == (
+        b.fs,
+        b.sig_name,
+        b.units,
+        b.adc_gain,
+        b.baseline,
+        b.lead_off,
+    )

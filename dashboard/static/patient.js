@@ -26,7 +26,7 @@ const options = { columns: 0, speed: 25, gain: 10, minutes: 5, lead: "", ...JSON
 let archive = false, stream = null, archived = null, state = null, past = null, rail = null;
 let older = [], review = null, seconds = 0, dirty = true, listed = "", frames = 0, lost = 0, lostUntil = 0;
 
-const columns = () => options.columns || (LeadView.leadsOf(stream).length > 3 ? 2 : 1);
+const columns = () => (LeadView.leadsOf(stream).length > 3 ? options.columns || 2 : 1);
 const shownLeads = () => LeadView.leadsOf(stream).map((index) => ({ index, name: stream.leads[index] }));
 const timeOf = (sample) => buffer.timeOf(sample) ?? (archived && archived.started + sample / archived.fs);
 const newest = () => buffer.end ?? archived?.end_sample ?? null;
@@ -150,9 +150,9 @@ function choice(label, value, list, change) {
 function tools() {
   if (!stream || !past) return;
   const n = LeadView.leadsOf(stream).length;
-  const layouts = [1, 2].filter((c) => c <= n).map((c) => [c, `${Math.ceil(n / c)}×${c}`]);
+  const layouts = [1, 2].map((c) => [c, `${Math.ceil(n / c)}×${c}`]);
   $("#tools").replaceChildren(
-    choice(t("ui.layout"), columns(), layouts, (c) => choose({ columns: c })),
+    ...(n > 3 ? [choice(t("ui.layout"), columns(), layouts, (c) => choose({ columns: c }))] : []),
     choice(`${t("ui.speed")} mm/s`, options.speed, [[12.5, "12.5"], [25, "25"], [50, "50"]], (v) => choose({ speed: v })),
     choice(`${t("ui.gain")} mm/mV`, options.gain, [[5, "5"], [10, "10"], [20, "20"]], (v) => choose({ gain: v })),
   );

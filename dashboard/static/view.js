@@ -4,7 +4,7 @@ import { el } from "./dom.js";
 import { Sweep } from "./sweep.js";
 
 const PULSE_MM = 11; // strip at the left of a column for the 1 mV pulse and the lead's name
-const LANE_MIN_PX = 58;
+const LANE_MIN_PX = 66;
 const GRID = { fine: "#121b21", bold: "#1d2b34", pulse: "#93a4b1", name: "#c5d0d9" };
 
 export const isEcg = (unit) => unit === "mV" || unit === "uV" || unit === "V";
@@ -46,7 +46,7 @@ export class LeadView {
       const own = leads.slice(column * rows, (column + 1) * rows);
       const lanes = own.map(({ index }, i) => ({
         lead: index,
-        y: Math.round((i + 0.6) * band),
+        y: Math.round((i + 0.62) * band),
         top: Math.round(i * band + band * 0.15),
         bottom: Math.round((i + 1) * band - band * 0.05),
       }));

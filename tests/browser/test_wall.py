@@ -286,7 +286,7 @@ def test_thirty_tiles_run_smoothly(
     print(f"{rate:.1f} frames/s, {cost_ms:.2f} ms of drawing a frame")
     # 60 frames/s leave 16.7 ms each; a busy machine of two cores without a GPU must still look alive.
     assert cost_ms < 8.0
-    assert rate > 20.0
+    assert rate > 15.0
     assert page.evaluate("[...leadwire.tiles.values()].every(t => t.sweep.drawn > 250)")
 
 

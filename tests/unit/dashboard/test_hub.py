@@ -50,7 +50,8 @@ def test_a_subscriber_gets_the_buffered_seconds_then_what_comes() -> None:
     client = _client(hub, "s1")
     _tell(hub, _samples(p, 100))
     waves = _of(_frames(client), WAVE)
-    assert [(f.first, f.buffered) for f in waves] == [(0, True), (50, True), (100, False)]
+    assert [f.n for f in waves] == [100, 50]
+    assert [(f.first, f.buffered) for f in waves] == [(0, True), (100, False)]
     assert _frames(client) == []
 
 

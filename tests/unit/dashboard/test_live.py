@@ -67,3 +67,18 @@ def test_link_and_battery_follow_what_the_device_says() -> None:
     assert not live.add_event(LinkEvent(stream="s1", kind="gap", sample=10, time=1.0))
     assert live.add_event(DeviceStatus(stream="s1", sample=10, time=1.0, battery=40.0))
     assert (live.link, live.battery) == ("disconnected", 40.0)
+
+
+def test_the_buffer_is_joined_where_rows_follow_one_another_and_nowhere_else() -> None:
+    live = LiveStream(0, "s1")
+    ramp = np.linspace(-1, 1, 100)
+    for first, changes in [(0, {}), (100, {}), (250, {}), (350, {"lead_off": ("II",)}), (450, {})]:
+        live.add_chunk(chunk(PATIENT, first, ramp, now=2000.0 + first / 250, **changes))  # type: ignore[arg-type]
+    joined = list(live.joined())
+    assert [(c.first_sample, c.n_samples, c.lead_off) for c, _ in joined] == [
+        (0, 200, ()),
+        (250, 100, ()),
+        (350, 100, ("II",)),
+        (450, 100, ()),
+    ]
+    assert b"".join(c.samples for c, _ in joined) == b"".join(c.samples for c, _ in live.chunks)
