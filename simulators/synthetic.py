@@ -185,9 +185,10 @@ def _schedule(
             # An asystole or a fibrillation lasts from end to end, a pause from beat to beat.
             t = float(end) + 0.25
             if part.rhythm == "pause" and beats:
-                last += part.seconds
-                beats.append((last, "N", mean))
-                t = last + mean
+                t = last + max(part.seconds, mean)
+                if t < end:
+                    beats.append((t, "N", mean))
+                    last, t = t, t + mean
             continue
         t = max(t, float(start))
         mean, breath = 60 / part.rate, rng.uniform(0, 2 * np.pi)

@@ -4,7 +4,7 @@ import sys
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -188,6 +188,32 @@ def test_rhythms_join_without_a_step_and_so_does_the_loop() -> None:
     for first, _ in truth.rhythms:
         assert steps[first - 1] < 0.2
     assert [aux for _, aux in truth.rhythms] == ["(N", "(AFIB", "(VT", "(VF", "(ASYS", "(B", "(P", "(SVTA"]
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    parts=st.lists(
+        st.tuples(
+            st.floats(0.1, 12),
+            st.sampled_from(sorted(RHYTHMS)),
+            st.sampled_from(["", " with pvc 30", " with off V2"]),
+        ),
+        min_size=1,
+        max_size=6,
+    ),
+    seed=st.integers(0, 99),
+)
+def test_any_script_makes_a_record_as_long_as_it_says_with_beats_in_order(
+    parts: list[tuple[float, str, str]], seed: int
+) -> None:
+    script = ";".join(f"{seconds:.2f} s {rhythm}{extra}" for seconds, rhythm, extra in parts)
+    source, truth = simulate(script, FS, seed)
+    n = sum(round(p.seconds * FS) for p in parse_script(script))
+    assert source.n_samples == n
+    beats = [sample for sample, _ in truth.beats]
+    assert all(0 <= sample < n for sample in beats)
+    assert np.diff(beats).min(initial=FS) > 0.2 * FS
+    assert len(truth.rhythms) == len(parts)
 
 
 def test_noise_is_added_where_it_is_asked_for() -> None:
