@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 WINDOW_S = 8.0
 MAX_INTERVALS = 10
+SPREAD_INTERVALS = 20
 KEPT = 32
 SILENT_S = 5.0
 """Longer without a beat (below 12/min) there is no rate, and the next beat begins anew."""
@@ -78,7 +79,8 @@ class HeartRateMeter:
         rate
             In 1/min; None if it cannot be told.
         irregularity
-            The spread of the middle half of the intervals over their median; 0 for fewer than four.
+            The spread of the middle half of the latest 20 intervals over their median; 0 for fewer
+            than four.
         """
         rate, irregularity = _rate(self.state, known, self.fs)
         return (rate if rate > 0 else None), irregularity
@@ -97,12 +99,14 @@ def _rate(state, known, fs):  # type: ignore[no-untyped-def]
     n = rr.size
     total = state[last] - state[first]
     counted = n
-    irregularity = 0.0
     if n >= 4:
-        irregularity = (rr[(3 * n) // 4] - rr[n // 4]) / rr[n // 2]
         longest = rr[n - 1]
         rest = (total - longest) / (n - 1)
         regular = rr[0] >= (1 - REGULAR) * rest and rr[n - 2] <= (1 + REGULAR) * rest
         if regular and MISSED_LOW * rest < longest < MISSED_HIGH * rest:
             counted = n + 1
+    longer = np.diff(state[max(1, last - SPREAD_INTERVALS) : last + 1])
+    longer.sort()
+    m = longer.size
+    irregularity = (longer[(3 * m) // 4] - longer[m // 4]) / longer[m // 2] if m >= 4 else 0.0
     return 60.0 * fs * counted / total, irregularity

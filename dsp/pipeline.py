@@ -105,15 +105,13 @@ class StreamAnalyzer:
         if first + n <= at:
             return []
         out: list[StreamEvent] = []
-        if self._inherited:
-            out.extend(end(e, at) for e in self._inherited)
-            self._inherited = []
         running = self._running
         if running is None or not running.layout.fits(chunk):
-            if running is not None:
-                out.extend(end(e, at) for e in running.open())
-            at = max(at, first)
-            running = self._configure(Layout.of(chunk), at)
+            configured = self._configure(Layout.of(chunk), max(at, first))
+            out.extend(end(e, at) for e in self.open())
+            self._inherited = []
+            running, at = configured, max(at, first)
+            self._running = running
         running.calibrate(chunk)
         if first > at:
             fed = min(first - at, int(GAP_FED_S * chunk.fs))
@@ -125,7 +123,7 @@ class StreamAnalyzer:
 
     def open(self) -> list[RhythmEpisode]:
         """The episodes that have begun and not ended."""
-        return list(self._inherited) if self._running is None else self._inherited + self._running.open()
+        return self._inherited if self._running is None else self._running.open()
 
     def snapshot(self) -> bytes:
         """Everything known, as bytes; restored elsewhere it goes on equal, bit for bit."""
@@ -164,11 +162,9 @@ class StreamAnalyzer:
             running = self._configure(body.layout, body.state.origin)
             running.load(body.state)
         except (msgspec.DecodeError, ValueError, RecursionError) as why:
-            self._running = None
             raise MessageRejected(f"a snapshot's body of {len(data)} bytes came: {why}") from None
-        self._inherited = []
+        self._running, self._inherited = running, []
 
     def _configure(self, layout: Layout, origin: int) -> Running:
         made: dict[str, Condition] = {n: f(self._limits) for n, f in self._factories.items()}
-        self._running = Running(layout, self._stream, origin, made)
-        return self._running
+        return Running(layout, self._stream, origin, made)

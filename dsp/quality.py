@@ -9,7 +9,7 @@ flat       the trace moved less than `FLAT_MV` in the whole second
 saturated  `RAIL_PART` of the second stands exactly at the end of the converter's range, or at an
            extreme that the stream has not left before, `RAIL_MV` away from where the trace usually lies
 noisy      activity between the complexes, 5 to 25 Hz, is so large that a complex could hide in it
-mains      more than `MAINS_MV` of 50 or 60 Hz (amplitude)
+mains      more than `MAINS_MV` and `MAINS_PART` of the trace's swing of 50 or 60 Hz (amplitude)
 wander     more than `WANDER_MV` of movement below 1 Hz
 
 mains and wander are told and gate nothing: the QRS detector filters both. A rhythm rule may rely on
@@ -18,12 +18,13 @@ a lead with none of the other five (`USABLE_MASK`).
 "Noisy" compares the median swing of 16 slices of the second, which complexes do not reach, with the
 complexes' usual size on that lead (median of the latest 60 seconds in which some stood out),
 because noise matters as far as it can hide or imitate complexes: 0.2 mV of it is nothing
-beside 2 mV complexes and everything beside 0.5 mV ones. The mean of three seconds decides. Noise against
-QRS energy is Zaunseder et al. 2011 and Di Marco et al. 2012 (CinC 2011); departures: order statistics
-instead of means, a causal reference per patient, and seconds instead of whole records. At the chosen
-ratio 0.3 % of clean seconds (mitdb, nsrdb) and two thirds of those at 0 dB (nstdb) are noisy.
+beside 2 mV complexes and everything beside 0.5 mV ones. The mean of three seconds decides. A second
+whose mean frequency in that band is below `NOISE_HZ` does not count: flutter and fibrillation
+have no quiet slices either, but lie at 5 to 8 Hz where muscle and motion noise lie at 8 to 23
+(vfdb, nstdb), and an alarm for them must never be withheld as noise.
 
-Known limit: a fast broad rhythm without quiet slices (flutter, fibrillation) is called noisy.
+Noise against QRS energy is Zaunseder et al. 2011 and Di Marco et al. 2012 (CinC 2011); departures:
+order statistics instead of means, a causal reference per patient, seconds instead of whole records.
 """
 
 from functools import lru_cache
@@ -46,10 +47,14 @@ FLAT_MV = 0.01
 RAIL_PART = 0.3
 RAIL_MV = 1.0
 MAINS_MV = 0.1
+MAINS_PART = 0.1
 WANDER_MV = 1.0
 NOISE_RATIO = 0.25
+NOISE_HZ = 8.0
 FLOOR_MV = 0.15
 """The monitors' floor for a QRS complex: the reference that noise is compared with is never less."""
+CEILING_MV = 5.0
+"""No complex is larger in this band: what is, is a disturbance and no reference."""
 
 SLICES = 16
 SECONDS = 60  # remembered sizes of complexes
@@ -63,7 +68,8 @@ BAND = 14  # 2 biquads
 GOERTZEL = 18  # 2 frequencies
 SIZE_N = 22
 RATIOS = 23  # of the two seconds before
-SLICE_LO = 25
+POWER, SLOPE, LAST_Y = 25, 26, 27
+SLICE_LO = 28
 SLICE_HI = SLICE_LO + SLICES
 SIZES = SLICE_HI + SLICES
 LEAD_STATE = SIZES + SECONDS
@@ -101,6 +107,7 @@ class QualityMeter:
             [2 * np.cos(2 * np.pi * f / fs) if f < 0.45 * fs else np.nan for f in (50.0, 60.0)]
         )
         self._forget = FORGET_S * fs
+        self._slope = (2 * np.pi * NOISE_HZ / fs) ** 2  # of power, at that frequency
         self.state = np.zeros((n_sig, LEAD_STATE))
         self.state[:, LAST_SEEN] = -np.inf
         self.state[:, TOP], self.state[:, BOTTOM] = -np.inf, np.inf
@@ -135,13 +142,14 @@ class QualityMeter:
         rails
             Shape (n_sig, 2): lowest and highest value that the converter can give, mV.
         """
-        _close_second(length, rails, self._mains, self.state, self.flags, self.scores)
+        _close_second(length, rails, self._mains, self._slope, self.state, self.flags, self.scores)
 
 
 @njit(cache=True, nogil=True)
 def _open_second(state):  # type: ignore[no-untyped-def]
     for s in state:
         s[FED] = s[OFF_N] = 0.0
+        s[POWER] = s[SLOPE] = 0.0
         s[AT_TOP] = s[AT_BOTTOM] = 0.0
         s[LO], s[HI] = np.inf, -np.inf
         s[SLOW_LO], s[SLOW_HI] = np.inf, -np.inf
@@ -190,6 +198,9 @@ def _feed(x, off, at, length, sos, slow, mains, forget, state):  # type: ignore[
                 y = sos[k, 0] * u + s[z]
                 s[z] = sos[k, 1] * u - sos[k, 3] * y + s[z + 1]
                 s[z + 1] = sos[k, 2] * u - sos[k, 4] * y
+            s[POWER] += y * y
+            s[SLOPE] += (y - s[LAST_Y]) ** 2
+            s[LAST_Y] = y
             part = (at + i) * SLICES // length
             s[SLICE_LO + part] = min(s[SLICE_LO + part], y)
             s[SLICE_HI + part] = max(s[SLICE_HI + part], y)
@@ -201,7 +212,7 @@ def _feed(x, off, at, length, sos, slow, mains, forget, state):  # type: ignore[
 
 
 @njit(cache=True, nogil=True)
-def _close_second(length, rails, mains, state, flags, scores):  # type: ignore[no-untyped-def]
+def _close_second(length, rails, mains, slope, state, flags, scores):  # type: ignore[no-untyped-def]
     spans = np.empty(SLICES)
     for lead in range(state.shape[0]):
         s = state[lead]
@@ -224,7 +235,7 @@ def _close_second(length, rails, mains, state, flags, scores):  # type: ignore[n
             for k in range(2):
                 a, b = s[GOERTZEL + 2 * k], s[GOERTZEL + 2 * k + 1]
                 power = a * a + b * b - mains[k] * a * b  # NaN where the rate is too low for it
-                if power > (MAINS_MV * fed / 2) ** 2:
+                if power > (max(MAINS_MV, MAINS_PART * (s[HI] - s[LO])) * fed / 2) ** 2:
                     mask |= MAINS
             if mask & (SATURATED | FLAT) == 0:
                 for k in range(SLICES):
@@ -234,15 +245,15 @@ def _close_second(length, rails, mains, state, flags, scores):  # type: ignore[n
                 size = spans[SLICES - 1]
                 n = min(int(s[SIZE_N]), SECONDS)
                 noise = spans[SLICES // 2]
-                usual = max(FLOOR_MV, size)
+                usual = min(max(FLOOR_MV, size), CEILING_MV)
                 if n > 0:  # the present size counts at once after a gain step, yet only half
-                    usual = max(FLOOR_MV, size / 2, np.median(s[SIZES : SIZES + n]))
-                ratio = noise / usual
+                    usual = max(FLOOR_MV, min(size, CEILING_MV) / 2, np.median(s[SIZES : SIZES + n]))
+                ratio = noise / usual if s[SLOPE] >= slope * s[POWER] else 0.0
                 mean = (ratio + s[RATIOS] + s[RATIOS + 1]) / 3
                 s[RATIOS], s[RATIOS + 1] = ratio, s[RATIOS]
                 if mean > NOISE_RATIO:
                     mask |= NOISY
-                if size >= FLOOR_MV and noise <= NOISE_RATIO * size:
+                if FLOOR_MV <= size <= CEILING_MV and noise <= NOISE_RATIO * size:
                     n = int(s[SIZE_N])
                     s[SIZES + n % SECONDS] = size
                     s[SIZE_N] = n + 1 if n + 1 < 2 * SECONDS else SECONDS

@@ -22,7 +22,7 @@ BEGIN_S = 2
 END_S = 3
 UNKNOWN_S = 3
 HYSTERESIS = 0.03  # of the limit
-IRREGULAR = 0.25
+IRREGULAR = 0.15
 POOR_S = 3  # of the window's 8 s
 
 

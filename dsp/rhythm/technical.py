@@ -54,10 +54,12 @@ class Technical:
 
     def second(self, now: Second) -> list[RhythmEpisode]:
         s = self.state
-        if not self._concerns(now):
+        if not now.union & self._flag or not self._concerns(now):
             s.present = 0
+            if s.episode is None:
+                return []
             s.absent += 1
-            if s.episode is None or s.absent < self._end_s:
+            if s.absent < self._end_s:
                 return []
             over = end(s.episode, now.stop - round(s.absent * now.fs))
             s.episode = None
@@ -91,8 +93,6 @@ class Technical:
         return [] if self.state.episode is None else [self.state.episode]
 
     def _concerns(self, now: Second) -> bool:
-        if not now.union & self._flag:
-            return False
         if self._flag == MISSING:
             return not now.measured
         return not (self._blinding and now.usable)
