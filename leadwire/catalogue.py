@@ -114,6 +114,7 @@ _UI = {
     "quality_poor": Text("not usable", "不可用"),
     "battery": Text("Battery {n} %", "电池 {n}%"),
     "link_age": Text("Age of the newest sample", "最新样本时延"),
+    "leads_off_all": Text("all leads off", "全部导联脱落"),
     "leads_off": Text("off: {leads}", "脱落：{leads}"),
     "no_beds": Text("No bed is connected yet", "尚无床位连接"),
     "no_beds_hint": Text(

@@ -1,4 +1,5 @@
-// Which alarms there are: the server's alerts, and the technical alarms that only a page can know (no data).
+// Which alarms there are: the server's alerts, and this page's own that a bed sends it no data. That one does not depend
+// on any other stage; once the server says the same, the server's is shown.
 
 const ORDER = { high: 0, medium: 1, low: 2 };
 export const ENDED_SHOWN_S = 30;
@@ -39,7 +40,7 @@ export class Alarms {
       version: 1,
       stream: stream.stream,
       kind: "no_data",
-      priority: "low",
+      priority: "medium",
       category: "technical",
       state: "active",
       onset: null,
@@ -50,9 +51,17 @@ export class Alarms {
     this.version++;
   }
 
+  #all() {
+    const known = [...this.known.values()];
+    if (!this.local.size) return known;
+    const told = new Set();
+    for (const { alert } of known) if (alert.kind === "no_data" && alert.state === "active") told.add(alert.stream);
+    return known.concat([...this.local.values()].filter(({ alert }) => !told.has(alert.stream)));
+  }
+
   /** All that is to be shown at `now`: active by priority, newest first, then those that ended just now. */
   list(now) {
-    const shown = [...this.known.values(), ...this.local.values()].filter(
+    const shown = this.#all().filter(
       ({ alert }) => alert.state === "active" || now - alert.changed_at < ENDED_SHOWN_S,
     );
     const rank = ({ alert }) => (alert.state === "active" ? 0 : 10) + ORDER[alert.priority];
@@ -60,7 +69,7 @@ export class Alarms {
   }
 
   active() {
-    return [...this.known.values(), ...this.local.values()].filter(({ alert }) => alert.state === "active");
+    return this.#all().filter(({ alert }) => alert.state === "active");
   }
 
   /** The most urgent active alarm of each stream. */

@@ -7,7 +7,7 @@ import { StreamBuffer } from "./buffer.js";
 
 export const NO_DATA_S = 10;
 const LATE_S = 5;
-const LANE_MM = 19; // a lane shows +-0.95 mV at 10 mm/mV, and more where there is room
+const LANE_MM = 21; // a lane shows 2.1 mV at 10 mm/mV, and more where there is room
 const LOST_SHOWN_S = 10;
 
 /** Ages and faults of a stream, the same words on tile and patient page. `now`: server time, s. */
@@ -35,6 +35,7 @@ export function qualityOf(state) {
 export function signalFault(stream, state) {
   if (!state) return "";
   const off = stream.leads.filter((_, i) => state.flags[i]?.includes("lead_off"));
+  if (off.length > 3 && off.length === stream.leads.length) return t("ui.leads_off_all");
   if (off.length) return t("ui.leads_off", { leads: off.join(" ") });
   const [first, ...rest] = state.flags;
   const shared = (first ?? []).filter((f) => rest.every((flags) => flags.includes(f)));
