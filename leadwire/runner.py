@@ -11,7 +11,7 @@ Anything else is a bug and ends the role.
 
 import threading
 from collections.abc import Iterable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -179,7 +179,8 @@ class _Session:
             if self._clock.monotonic() - last_commit >= self._stage.commit_every_s:
                 self._commit()
                 last_commit = self._clock.monotonic()
-                LAG.labels(self._stage.name).set(self._consumer.lag())
+                with suppress(RetryError):
+                    LAG.labels(self._stage.name).set(self._consumer.lag())
 
     def _process(self, record: Record) -> None:
         try:

@@ -16,6 +16,7 @@ from kafka import ConsumerRebalanceListener
 from kafka import OffsetAndMetadata as KafkaOffset
 from kafka import TopicPartition as KafkaPartition
 from kafka import errors as kafka_errors
+from kafka.future import Future
 from kafka.structs import MemberState
 from kafka.util import Timer
 
@@ -77,10 +78,12 @@ class KafkaBusConsumer:
         self._all = frozenset(TopicPartition(t.name, n) for t in topics for n in range(t.partitions))
         self._owned: frozenset[TopicPartition] = frozenset()
         self._polled: dict[TopicPartition, int] = {}
+        self._held: Mapping[Any, list[Any]] = {}
         self._closed = False
         self._notes = _Notes(kafka.pause)
         if grouped:
             kafka.subscribe([t.name for t in topics], listener=self._notes)
+            self._learn([t.name for t in topics])
 
     def poll(self, timeout_s: float, max_records: int = 500) -> list[Record]:
         if self._closed:
@@ -90,15 +93,19 @@ class KafkaBusConsumer:
             partitions = [KafkaPartition(*tp) for tp in self._all]
             self._kafka.assign(partitions)
             self._notes.on_partitions_assigned(partitions)
-            self._tell()
         while True:
-            left_ms = max(0.0, deadline - time.monotonic()) * 1000
-            with unavailable(self._address):
-                # One round, and no more than one, see above; `poll` would be many.
-                batches = self._kafka._poll_once(Timer(left_ms), max_records)
+            # What could not be told, or not be returned, in the last call comes first.
             self._tell()
-            if batches or left_ms <= 0:
-                return self._records(batches)
+            left_ms = max(0.0, deadline - time.monotonic()) * 1000
+            if not self._held:
+                _keep_finished_join(self._kafka._coordinator)
+                with unavailable(self._address):
+                    # One round, and no more than one, see above; `poll` would be many.
+                    self._held = self._kafka._poll_once(Timer(left_ms), max_records)
+                self._tell()
+            records, self._held = self._records(self._held), {}
+            if records or left_ms <= 0:
+                return records
 
     def commit(self, offsets: Mapping[TopicPartition, int] | None = None) -> None:
         self._check_group()
@@ -153,17 +160,33 @@ class KafkaBusConsumer:
             with suppress(kafka_errors.KafkaError):
                 self._kafka.close(autocommit=False, timeout_ms=2000)
 
+    def _learn(self, topics: list[str]) -> None:
+        """Wait until the library knows the topics' partitions.
+
+        Its first question for them is forgotten if another was under way (`ClusterMetadata.set_topics`,
+        3.0.12), and a member that then leads the group leaves everybody without partitions.
+        """
+        cluster = self._kafka._cluster
+        deadline = time.monotonic() + ANSWER_MS / 1000
+        while not all(cluster.partitions_for_topic(topic) for topic in topics):
+            if time.monotonic() > deadline:
+                raise BusUnavailable(f"Kafka at {self._address} did not tell the partitions of {topics}")
+            cluster.request_update()
+            time.sleep(0.02)
+
     def _tell(self) -> None:
-        notes, self._notes.taken = self._notes.taken, []
-        for what, partitions in notes:
+        notes = self._notes.taken
+        while notes:
+            what, partitions = notes[0]
             if what == "assigned":
                 self._gain(partitions)
-                continue
-            partitions &= self._owned
-            (self._on_revoked if what == "revoked" else self._on_lost)(partitions)
-            self._owned -= partitions
-            for tp in partitions:
-                self._polled.pop(tp, None)
+            else:
+                if ours := partitions & self._owned:
+                    (self._on_revoked if what == "revoked" else self._on_lost)(ours)
+                self._owned -= ours
+                for tp in ours:
+                    self._polled.pop(tp, None)
+            del notes[0]  # only now: whatever was raised, it is told again in the next `poll`
 
     def _gain(self, partitions: frozenset[TopicPartition]) -> None:
         self._owned |= partitions
@@ -185,6 +208,8 @@ class KafkaBusConsumer:
     def _records(self, batches: Mapping[Any, list[Any]]) -> list[Record]:
         records: list[Record] = []
         for (topic, number), batch in batches.items():
+            if (topic, number) not in self._owned:
+                continue
             records += [
                 Record(topic, number, r.offset, _text(r.key), r.value, r.timestamp / 1000) for r in batch
             ]
@@ -198,6 +223,19 @@ class KafkaBusConsumer:
     def _check_owned(self, partition: TopicPartition) -> None:
         if partition not in self._owned:
             raise BugError(f"{partition} is not assigned")
+
+
+def _keep_finished_join(coordinator: Any) -> None:
+    """Let the next round take up a join that was answered since the last one.
+
+    kafka-python 3.0.12 (`join_group_async`) drops it and joins anew, which makes all other members
+    join anew; where polls are short or far apart that need not end. A future that is not yet done,
+    but will be in a moment with the same answer, is waited for as it should be.
+    """
+    answered = coordinator._join_task
+    if answered is not None and answered.is_done:
+        coordinator._join_task = Future()
+        coordinator._manager.call_soon(answered.chain, coordinator._join_task)
 
 
 def _text(key: bytes | None) -> str:

@@ -178,6 +178,7 @@ class LocalConsumer:
         self._ends: dict[TopicPartition, int] = {}
         self._seen_change = -1
         self._lease: Lease | None = None
+        self._news: list[tuple[str, frozenset[TopicPartition]]] = []
         self._closed = False
         self._bell.listen(1)
 
@@ -261,10 +262,11 @@ class LocalConsumer:
             changed = change != self._seen_change
             due = self._membership is not None and self._membership.due(self._db)
         if self._membership is None:
-            if not self._next and self._ids:
-                self._gain(frozenset(self._ids))
+            if not self._next and self._ids and not self._news:
+                self._news.append(("gained", frozenset(self._ids)))
         elif due:
             self._rebalance(self._membership)
+        self._tell()
         if changed or due:
             with unavailable(self._path):
                 self._read_ends()
@@ -278,19 +280,27 @@ class LocalConsumer:
                 self._writer.forget(self._lease.member)
             self._lease = Lease(membership.member, self._lease_s, time.monotonic())
             self._writer.renew(self._lease)
-        if step.evicted and self._next:
-            lost = self.assignment()
-            self._next.clear()
-            self._on_lost(lost)
-        if step.unwanted:
-            unwanted = frozenset(self._names[pid] for pid in step.unwanted)
-            self._on_revoked(unwanted)
-            for tp in unwanted:
-                del self._next[tp]
-            with unavailable(self._path), self._lock:
-                membership.give_up(self._db, step.unwanted)
-        if step.gained:
-            self._gain(frozenset(self._names[pid] for pid in step.gained))
+        if step.evicted:
+            self._news = [("lost", self.assignment())]
+        for what, pids in (("unwanted", step.unwanted), ("gained", step.gained)):
+            if pids:
+                self._news.append((what, frozenset(self._names[pid] for pid in pids)))
+
+    def _tell(self) -> None:
+        """Tell the owner what came and went. What it raised at is told again in the next `poll`."""
+        while self._news:
+            what, partitions = self._news[0]
+            if what == "gained":
+                self._gain(partitions)
+            else:
+                if ours := partitions & self._next.keys():
+                    (self._on_lost if what == "lost" else self._on_revoked)(ours)
+                for tp in ours:
+                    del self._next[tp]
+                if what == "unwanted" and self._membership is not None:
+                    with unavailable(self._path), self._lock:
+                        self._membership.give_up(self._db, frozenset(self._ids[tp] for tp in partitions))
+            del self._news[0]
 
     def _gain(self, partitions: frozenset[TopicPartition]) -> None:
         with unavailable(self._path):

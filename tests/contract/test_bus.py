@@ -316,6 +316,39 @@ def test_two_members_share_the_partitions_and_hand_over_what_was_committed(bus: 
     assert owners == {}
 
 
+def test_an_owner_that_could_not_be_told_is_told_again_and_misses_nothing(bus: Bus) -> None:
+    topic, group = new_topic(2), new_group()
+    bus.create_topics([topic])
+    publish(bus, topic, [(f"key{n}", b"x") for n in range(20)])
+    told: list[str] = []
+    trouble = {"assigned", "revoked"}
+
+    def tell(what: str) -> None:
+        told.append(what)
+        if what in trouble:
+            trouble.remove(what)
+            raise BusUnavailable("the state cannot be read now")
+
+    def poll(timeout_s: float) -> list[Record]:
+        try:
+            return first.poll(timeout_s)
+        except BusUnavailable:
+            return []
+
+    first = bus.consumer(
+        [topic], group, on_assigned=lambda tps: tell("assigned"), on_revoked=lambda tps: tell("revoked")
+    )
+    records: list[Record] = []
+    until(lambda: bool(records.extend(poll(0.1))) or len(records) == 20)
+    assert told == ["assigned", "assigned"]
+    second = bus.consumer([topic], group)
+    until(lambda: bool(poll(0.1)) or len(second.assignment()) == 1, second)
+    assert told == ["assigned", "assigned", "revoked", "revoked"]
+    assert len(first.assignment()) == 1
+    for consumer in (first, second):
+        consumer.close()
+
+
 def test_what_a_killed_consumer_had_not_committed_comes_again(adapter: Adapter) -> None:
     topic, group = new_topic(1), new_group()
     with opened(adapter.address) as bus:
