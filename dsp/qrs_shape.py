@@ -40,6 +40,32 @@ def locate(st: State, l: int, middle: int, rate: float) -> tuple[int, float, flo
 
 
 @kernel
+def first_deflection(st: State, l: int, at: int, cfg: q.Config) -> int:
+    """Return the first large deflection of lead l in the complex whose detection function peaks at `at`.
+
+    Wide complexes peak late or more than once; they are annotated where they begin to be large.
+    """
+    low, detection = st.low, st.detection
+    ring = low.shape[1]
+    half = q.ONSET * detection[at % ring]
+    onset = at
+    while onset > at - int(q.WIDEST_S * cfg.rate) and detection[(onset - 1) % ring] > half:
+        onset -= 1
+    middle = onset + cfg.rise - cfg.peak_delay
+    reach = int(q.REACH_S * cfg.rate)
+    mean = 0.0
+    for j in range(middle - reach, middle + reach + 1):
+        mean += low[l, j % ring]
+    mean /= 2 * reach + 1
+    where, furthest = middle, -1.0
+    for j in range(middle - reach, middle + reach + 1):
+        distance = abs(low[l, j % ring] - mean)
+        if distance > furthest:
+            where, furthest = j, distance
+    return where
+
+
+@kernel
 def lead_weight(st: State, l: int) -> float:
     """Return the part that lead l has in the detection function, 0..1."""
     a, b = st.chan[2 * l], st.chan[2 * l + 1]
