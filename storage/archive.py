@@ -152,28 +152,29 @@ class Archive:
         self._db.upsert(connection, tables.quarantine, held.values())
 
     def _wanted_lines(self, now: float) -> dict[str, Line]:
-        """For each stream its key line, should it be new: from samples rather than from words."""
+        """For each stream its key line, should it be new: best from samples.
+
+        By the gateway's clock or ours: a device whose clock stands in 2005 must not expire at once.
+        """
         lines: dict[str, Line] = {}
         for event in (*self._rare, *(e[0] for e in self._dense.values())):
             lines[event.stream] = Line(_plausible(now), 250.0)
         for info in self._infos.values():
-            lines[info.stream] = Line(_plausible(info.started, now), info.fs)
+            lines[info.stream] = Line(_plausible(now), info.fs)
         for stream, (chunk, *_) in self._chunks.items():
-            # The gateway's clock: a device whose clock stands in 2005 must not expire at once.
             start = _plausible(chunk.receive_time, now)
             lines[stream] = Line(start - chunk.first_sample / chunk.fs, chunk.fs)
         return lines
 
     def _write_chunks(self, connection: sa.Connection, now: float) -> None:
         rows: list[dict[str, Any]] = []
+        ends = {stream: max(c.end_sample for c in chunks) for stream, chunks in self._chunks.items()}
         for stream, chunks in self._chunks.items():
             stream_id = self._lines.id_of(stream)
-            end = self._lines.end_of(connection, stream)
             taken: list[Run] = []
             first = min(c.first_sample for c in chunks)
-            if first < end:  # a replay, or late rows: what is there stays
-                last = max(c.end_sample for c in chunks)
-                taken = presence.archived(connection, stream_id, first, last)
+            if first < self._lines.end_of(stream):  # a replay, or late rows: what is there stays
+                taken = presence.archived(connection, stream_id, first, ends[stream])
             for part in _parts(presence.fresh(chunks, taken)):
                 chunk = part.chunks[0]
                 rows.append(
@@ -191,7 +192,7 @@ class Archive:
                         "samples": b"".join(c.samples for c in part.chunks),
                     }
                 )
-                self._lines.reached(stream, part.end)
+        self._lines.write_ends(connection, ends)
         if rows:
             connection.execute(sa.insert(tables.waveform_parts), rows)
 

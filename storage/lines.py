@@ -7,7 +7,6 @@ from typing import NamedTuple
 import sqlalchemy as sa
 
 from leadwire.model import SampleChunk
-from storage import presence
 from storage.database import Database
 from storage.tables import key_time, signals, streams
 
@@ -43,11 +42,15 @@ class Lines:
         self._db.upsert(
             connection,
             streams,
-            [{"stream": s, "epoch": new[s].epoch, "clock_fs": new[s].fs} for s in sorted(new)],
+            [
+                {"stream": s, "epoch": new[s].epoch, "clock_fs": new[s].fs, "end_sample": 0}
+                for s in sorted(new)
+            ],
         )
         for row in connection.execute(sa.select(streams).where(streams.c.stream.in_(new))):
             self._ids[row.stream] = row.id
             self._lines[row.stream] = Line(row.epoch, row.clock_fs)
+            self._ends[row.stream] = row.end_sample
 
     def id_of(self, stream: str) -> int:
         return self._ids[stream]
@@ -55,15 +58,21 @@ class Lines:
     def line_of(self, stream: str) -> Line:
         return self._lines[stream]
 
-    def end_of(self, connection: sa.Connection, stream: str) -> int:
-        """One past the highest sample number archived when last looked, 0 for an empty stream."""
-        if stream not in self._ends:
-            self._ends[stream] = presence.end(connection, self._ids[stream])
+    def end_of(self, stream: str) -> int:
+        """One past the highest sample number archived as far as this writer knows, 0 for none."""
         return self._ends[stream]
 
-    def reached(self, stream: str, end: int) -> None:
-        """Remember that samples up to `end` were written."""
-        self._ends[stream] = max(self._ends[stream], end)
+    def write_ends(self, connection: sa.Connection, ends: Mapping[str, int]) -> None:
+        """Note how far each stream is archived now."""
+        rows = sorted((self._ids[s], end) for s, end in ends.items() if end > self._ends[s])
+        if not rows:
+            return
+        id_: sa.BindParameter[int] = sa.bindparam("which")
+        end: sa.BindParameter[int] = sa.bindparam("reached")
+        # Another writer may have come further; in the order of ids, so that two never wait for each other.
+        further = sa.update(streams).where(streams.c.id == id_, streams.c.end_sample < end)
+        connection.execute(further.values(end_sample=end), [{"which": i, "reached": e} for i, e in rows])
+        self._ends |= {s: max(end, self._ends[s]) for s, end in ends.items()}
 
     def signal_ids(self, connection: sa.Connection, stream: str, chunk: SampleChunk) -> list[int]:
         """The signals of `chunk`, in its order; made where they are new."""

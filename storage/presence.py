@@ -9,16 +9,6 @@ from storage.blocks import Run, block_of, decode_runs
 from storage.tables import signals, waveform_blocks, waveform_parts
 
 
-def end(connection: sa.Connection, stream_id: int) -> int:
-    """One past the highest archived sample number of the stream; 0 if there is none."""
-    parts, blocks = waveform_parts.c, waveform_blocks.c
-    in_parts = connection.scalar(sa.select(sa.func.max(parts.end_sample)).where(parts.stream_id == stream_id))
-    in_blocks = connection.scalar(
-        sa.select(sa.func.max(blocks.end_sample)).where(blocks.signal_id.in_(_signals_of(stream_id)))
-    )
-    return max(in_parts or 0, in_blocks or 0)
-
-
 def archived(connection: sa.Connection, stream_id: int, first: int, last: int) -> list[Run]:
     """The stretches within `first` <= n < `last` that are archived, ascending and disjoint."""
     parts, blocks = waveform_parts.c, waveform_blocks.c

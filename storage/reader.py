@@ -27,7 +27,6 @@ from leadwire.ranges import MAX_SAMPLE
 from storage import event_blocks, tables, waveforms
 from storage.database import Database, check
 from storage.event_blocks import DenseEvent
-from storage.lines import Line
 from storage.waveforms import Envelope, Segment
 
 EVERYTHING = MAX_SAMPLE + 1
@@ -160,9 +159,9 @@ class Reader:
         limit
             At most so many.
         """
-        a = tables.alerts.c
-        last = sa.select(a.id, sa.func.max(a.version).label("version")).group_by(a.id).subquery()
-        query = sa.select(a.data).join(last, (a.id == last.c.id) & (a.version == last.c.version))
+        a, later = tables.alerts.c, tables.alerts.alias()
+        surpassed = sa.exists().where(later.c.id == a.id, later.c.version > a.version)
+        query = sa.select(a.data).where(~surpassed)
         if stream is not None:
             query = query.where(a.stream == stream)
         if since is not None:
@@ -291,25 +290,16 @@ class Reader:
         return _between((event for event in came if isinstance(event, kind)), start, stop)
 
     def _streams(self, connection: sa.Connection, where: sa.ColumnElement[bool]) -> list[ArchivedStream]:
-        s, g = tables.streams.c, tables.signals.c
-        blocks, parts = tables.waveform_blocks.c, tables.waveform_parts.c
-        in_blocks = (
-            sa.select(sa.func.max(blocks.end_sample))
-            .join(tables.signals, g.id == blocks.signal_id)
-            .where(g.stream_id == s.id)
-            .scalar_subquery()
-        )
-        in_parts = sa.select(sa.func.max(parts.end_sample)).where(parts.stream_id == s.id).scalar_subquery()
-        query = sa.select(tables.streams, in_blocks.label("a"), in_parts.label("b")).where(where)
+        query = sa.select(tables.streams).where(where).order_by(tables.streams.c.id.desc())
         return [
             ArchivedStream(
                 stream=row.stream,
                 info=None if row.info is None else msgspec.json.decode(row.info, type=StreamInfo),
-                fs=Line(row.epoch, row.clock_fs).fs,
-                end_sample=max(row.a or 0, row.b or 0),
+                fs=row.clock_fs,
+                end_sample=row.end_sample,
                 started=row.epoch,
             )
-            for row in connection.execute(query.order_by(s.id.desc()))
+            for row in connection.execute(query)
         ]
 
 

@@ -83,6 +83,7 @@ streams = Table(
     Column("stream", Text, nullable=False, unique=True),
     Column("epoch", Double, nullable=False),  # s since 1970 of sample 0 on the key's line; never changed
     Column("clock_fs", Double, nullable=False),  # Hz of the key's line; never changed
+    Column("end_sample", BigInteger, nullable=False),  # one past the last archived sample, 0: none yet
     Column("info", Text),  # the last StreamInfo, JSON; NULL while none came
 )
 

@@ -38,10 +38,7 @@ def ensure(database: "Database", keep_days: float | None) -> None:
         if not present(connection):
             return
         database.lock(connection, _LOCK)
-        made = set(
-            connection.scalars(sa.text("SELECT hypertable_name FROM timescaledb_information.hypertables"))
-        )
-        for table in HYPERTABLES.keys() - made:
+        for table in HYPERTABLES.keys() - _hypertables(connection).keys():
             connection.execute(
                 sa.text(
                     "SELECT create_hypertable(CAST(:table AS regclass), 'time', migrate_data => true, "
@@ -49,8 +46,9 @@ def ensure(database: "Database", keep_days: float | None) -> None:
                 ),
                 {"table": table, "days": CHUNK_DAYS},
             )
+        compressed = _hypertables(connection)
     for table, segment_by in HYPERTABLES.items():
-        if table not in made:
+        if not compressed[table]:
             _optional(
                 database,
                 f"ALTER TABLE {table} SET (timescaledb.compress, "
@@ -74,6 +72,15 @@ def drop_before(connection: sa.Connection, before: datetime) -> None:
             sa.text("SELECT drop_chunks(CAST(:table AS regclass), older_than => :before)"),
             {"table": table, "before": before},
         )
+
+
+def _hypertables(connection: sa.Connection) -> dict[str, bool]:
+    """The hypertables there are, and whether each has compression."""
+    query = (
+        "SELECT hypertable_name, compression_enabled FROM timescaledb_information.hypertables "
+        "WHERE hypertable_schema = current_schema()"
+    )
+    return {row.hypertable_name: row.compression_enabled for row in connection.execute(sa.text(query))}
 
 
 def _create_extension(database: "Database") -> None:

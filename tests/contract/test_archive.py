@@ -46,7 +46,7 @@ deliveries = st.lists(
 
 @given(deliveries=deliveries, invalid=st.sets(st.integers(0, SPAN - 1), max_size=5), seed=st.integers(0, 9))
 @settings(
-    max_examples=25,
+    max_examples=15,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 def test_comes_back_as_it_came_first_however_it_was_cut_repeated_and_reordered(

@@ -20,6 +20,7 @@ def upgrade() -> None:
         sa.Column("stream", sa.Text, nullable=False, unique=True),
         sa.Column("epoch", sa.Double, nullable=False),
         sa.Column("clock_fs", sa.Double, nullable=False),
+        sa.Column("end_sample", sa.BigInteger, nullable=False),
         sa.Column("info", sa.Text),
     )
     op.create_table(
