@@ -15,13 +15,16 @@ ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 PACKAGES = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
 
-# Runs in the clean environment. Only what an extra brings may be missing, and only from inside a module.
+# Runs in the clean environment. Only what an extra brings may be missing, and only from inside a module;
+# what Alembic executes by itself is no module to import.
 IMPORT_ALL = """
 import importlib, pkgutil, sys
 extras = set(sys.argv[1].split(","))
 for package in sys.argv[2:]:
     root = importlib.import_module(package)
     for found in pkgutil.walk_packages(root.__path__, package + "."):
+        if found.name.endswith(".migrations.env"):
+            continue
         try:
             importlib.import_module(found.name)
         except ModuleNotFoundError as why:
@@ -32,7 +35,7 @@ for package in sys.argv[2:]:
 EXTRAS = "neurokit2,sleepecg,ecgdetectors,matplotlib,pandas,fast_qrs_detector,biosppy"
 
 
-def run(*command: str | Path, cwd: Path, timeout: float = 280) -> subprocess.CompletedProcess[str]:
+def run(*command: str | Path, cwd: Path, timeout: float = 550) -> subprocess.CompletedProcess[str]:
     env = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "LEADWIRE_", "VIRTUAL_ENV"))}
     return subprocess.run(
         [str(c) for c in command], cwd=cwd, env=env, capture_output=True, text=True, timeout=timeout
