@@ -82,6 +82,7 @@ class KafkaBusConsumer:
         self._closed = False
         self._notes = _Notes(kafka.pause)
         if grouped:
+            _keep_finished_joins(kafka._coordinator)
             kafka.subscribe([t.name for t in topics], listener=self._notes)
             self._learn([t.name for t in topics])
 
@@ -98,7 +99,6 @@ class KafkaBusConsumer:
             self._tell()
             left_ms = max(0.0, deadline - time.monotonic()) * 1000
             if not self._held:
-                _keep_finished_join(self._kafka._coordinator)
                 with unavailable(self._address):
                     # One round, and no more than one, see above; `poll` would be many.
                     self._held = self._kafka._poll_once(Timer(left_ms), max_records)
@@ -225,17 +225,23 @@ class KafkaBusConsumer:
             raise BugError(f"{partition} is not assigned")
 
 
-def _keep_finished_join(coordinator: Any) -> None:
-    """Let the next round take up a join that was answered since the last one.
+def _keep_finished_joins(coordinator: Any) -> None:
+    """Let the library take up the answer to a join that came between two polls.
 
-    kafka-python 3.0.12 (`join_group_async`) drops it and joins anew, which makes all other members
-    join anew; where polls are short or far apart that need not end. A future that is not yet done,
-    but will be in a moment with the same answer, is waited for as it should be.
+    3.0.12 drops it (`join_group_async`) and joins anew, which makes all other members join anew; on
+    a busy machine that need not end. A future that is not yet done, but will be in a moment and with
+    the same answer, it waits for as it should. This runs in the library's thread, as the answer does.
     """
-    answered = coordinator._join_task
-    if answered is not None and answered.is_done:
-        coordinator._join_task = Future()
-        coordinator._manager.call_soon(answered.chain, coordinator._join_task)
+    join_group = coordinator.join_group_async
+
+    async def join_group_async(timeout_ms: float | None = None) -> Any:
+        answered = coordinator._join_task
+        if answered is not None and answered.is_done:
+            coordinator._join_task = Future()
+            coordinator._manager.call_soon(answered.chain, coordinator._join_task)
+        return await join_group(timeout_ms=timeout_ms)
+
+    coordinator.join_group_async = join_group_async
 
 
 def _text(key: bytes | None) -> str:
