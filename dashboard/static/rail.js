@@ -39,11 +39,9 @@ export class Rail {
       this.#place(views);
     }
     for (const view of views) {
-      const { card, age } = this.cards.get(view.alert.id);
+      const { age } = this.cards.get(view.alert.id);
       const { alert } = view;
-      putData(card, "state", alert.state);
-      const ended = alert.state === "ended";
-      put(age, ended ? t("state.ended") : t("ui.for", { time: duration(now - alert.raised_at) }));
+      put(age, alert.state === "ended" ? t("state.ended") : t("ui.for", { time: duration(now - alert.raised_at) }));
     }
   }
 
@@ -89,6 +87,7 @@ export class Rail {
 
   #fill({ card, kind, place, onset }, view) {
     const { alert } = view;
+    putData(card, "state", alert.state);
     put(kind, kindText(alert.kind));
     put(place, [t("ui.bed", { bed: view.bed }), view.clinic].filter(Boolean).join(" · "));
     const at = alert.onset === null ? null : this.onsetOf(alert.stream, alert.onset);
