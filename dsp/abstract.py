@@ -63,6 +63,10 @@ class Second:
         R peaks reported during this second, ascending.
     beats
         The latest R peaks (up to 32) since data were last missing, ascending, `fresh` included.
+    classes
+        (sample, symbol) of the latest classified beats (up to 32) since data were last missing,
+        ascending; a class is known `dsp.beat_state.WAIT_S` after its R peak. `classed` are those of this
+        second. Symbols: N, S, V, F, "/" (paced), Q (cannot be told).
     beat_leads
         The leads that the newest beat was seen in.
     rate
@@ -90,6 +94,8 @@ class Second:
     known: int = 0
     fresh: list[int] = field(default_factory=list)
     beats: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    classes: list[tuple[int, str]] = field(default_factory=list)
+    classed: list[tuple[int, str]] = field(default_factory=list)
     beat_leads: tuple[str, ...] = ()
     rate: float | None = None
     irregularity: float = 0.0

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from dsp import quality
 from dsp.abstract import Condition, Second
+from dsp.beat_book import BeatBook, BookState, merged
+from dsp.beats import BeatClassifier
 from dsp.heart_rate import HeartRateMeter
 from dsp.qrs import QrsDetector
 from leadwire.model import UNIT_IN_MV, Beat, HeartRate, RhythmEpisode, SampleChunk, SignalQuality, StreamEvent
@@ -49,6 +51,8 @@ class RunningState(Struct):
     at: int
     qrs: bytes
     quality: bytes
+    kinds: bytes
+    book: BookState
     dark: int
     darks: list[int]
     heart: bytes
@@ -80,6 +84,8 @@ class Running:
         self._columns = np.array(ecg, dtype=np.int64)
         self._leads = tuple(layout.sig_name[i] for i in ecg)
         self._qrs = QrsDetector(layout.fs, len(ecg)) if ecg else None
+        self._classifier = BeatClassifier(layout.fs, max(1, len(ecg)))
+        self._book = BeatBook()
         self._quality = quality.QualityMeter(layout.fs, len(ecg))
         self._heart = HeartRateMeter(layout.fs)
         self._beat_leads = 0
@@ -165,6 +171,8 @@ class Running:
             at=self._at,
             qrs=self._qrs.snapshot() if self._qrs is not None else b"",
             quality=self._quality.state.tobytes(),
+            kinds=self._classifier.snapshot(),
+            book=self._book.state,
             dark=int(self._dark[0]),
             darks=self._darks,
             heart=self._heart.state.tobytes(),
@@ -179,6 +187,8 @@ class Running:
         self._number, self._stop = self._locate(state.at)
         if self._qrs is not None:
             self._qrs.restore(state.qrs)
+        self._classifier.restore(state.kinds)
+        self._book.state = state.book
         found = np.frombuffer(state.quality, dtype=np.float64)
         self._quality.state[:] = found.reshape(self._quality.state.shape)
         self._dark[0] = state.dark
@@ -209,7 +219,8 @@ class Running:
         n, first = len(x), self._at
         if len(darks):
             self._darks.extend((darks + first).tolist())
-        beats = self._qrs.process(x).tolist()
+        found = self._qrs.process(x)
+        beats = merged(found.tolist(), self._classifier.process(x, found).tolist())
         row = told = 0
         while row < n:
             start = round(self._number * self.layout.fs)
@@ -232,7 +243,12 @@ class Running:
             # Complete as before: any beat still to come lies behind all that is cut off here.
             del self._darks[: -self._darks_kept]
 
-    def _beat(self, row: tuple[int, int, float, float, int], out: list[StreamEvent]) -> None:
+    def _beat(self, row: tuple[Any, ...], out: list[StreamEvent]) -> None:
+        if len(row) == 3:
+            classified = self._book.classify(row[0] + self._zero, row[1] + self._zero, row[2])
+            if classified is not None:
+                out.append(classified)
+            return
         sample, detected, amplitude, score, mask = row
         sample += self._zero
         broken = False
@@ -242,17 +258,17 @@ class Running:
         rr = self._heart.beat(sample, broken)
         self._beat_leads = mask
         self._second.fresh.append(sample)
-        out.append(
-            Beat(
-                stream=self._stream,
-                sample=sample,
-                detected=detected + self._zero,
-                rr=rr,
-                amplitude=amplitude,
-                quality=score,
-                leads=self._names(mask),
-            )
+        beat = Beat(
+            stream=self._stream,
+            sample=sample,
+            detected=detected + self._zero,
+            rr=rr,
+            amplitude=amplitude,
+            quality=score,
+            leads=self._names(mask),
         )
+        self._book.add(beat)
+        out.append(beat)
 
     def _names(self, mask: int) -> tuple[str, ...]:
         names = self._lead_names.get(mask)
@@ -272,6 +288,7 @@ class Running:
         now.start, now.stop = start, stop
         now.known = stop - round(SETTLED_S * self.layout.fs)
         now.beats = heart.beats()
+        now.classes, now.classed = self._book.state.classes, self._book.state.fresh
         now.beat_leads = self._names(self._beat_leads)
         now.rate, now.irregularity = heart.rate(now.known)
         now.flags = flags
@@ -306,6 +323,7 @@ class Running:
             if said:
                 out.extend(said)
         now.fresh = []
+        self._book.state.fresh = []
 
     def _flag_names(self, flags: list[int]) -> tuple[tuple[Any, ...], ...]:
         if len(flags) == len(self.layout.sig_name):

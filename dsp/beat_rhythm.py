@@ -1,0 +1,114 @@
+"""When a beat comes, against this patient's other beats: R-R intervals and their ratios."""
+
+import math
+
+import numpy as np
+
+from dsp import beat_state as b
+from dsp.beat_state import Floats, State
+from dsp.qrs_state import kernel
+
+
+@kernel
+def median(values: Floats) -> float:
+    """Return the median of a few values (sorted in place)."""
+    values.sort()
+    n = len(values)
+    return 0.5 * (values[(n - 1) // 2] + values[n // 2])  # type: ignore[no-any-return]
+
+
+@kernel
+def reference(st: State, i: int) -> float:
+    """Return the interval that a timely beat would have now, in s.
+
+    It is the median of the latest timely ones of the dominant shape; without any that of all; 0 if nothing
+    is known.
+    """
+    beats = st.beats
+    timely, every = np.empty(12), np.empty(12)
+    n = m = 0
+    for k in range(i - 1, max(-1, i - b.N_PAST - 1), -1):
+        r = beats[b.row(k)]
+        rr = r[b.B_RR]
+        if rr <= 0.0:
+            continue
+        if m < 12:
+            every[m] = rr
+            m += 1
+        if n < 12 and r[b.B_RATIO] > b.PREMATURE and r[b.B_TEMPLATE] == st.n[b.DOMINANT]:
+            timely[n] = rr
+            n += 1
+    if n >= 2:
+        return median(timely[:n])
+    return median(every[:m]) if m else 0.0
+
+
+@kernel
+def context(st: State, i: int, known: int, cfg: b.Config, phi: Floats, at: int) -> float:
+    """Write the rhythm features of beat i from phi[at] on, and return its prematurity RR / reference.
+
+    `known` is the input sample up to which everything is known. Unknown ratios are 1.
+    """
+    beats = st.beats
+    own = beats[b.row(i)]
+    rr = own[b.B_RR]
+    past = np.empty(b.N_PAST)
+    n = 0
+    longest = 0.0
+    nearest = 1.0
+    for k in range(i - 1, max(-1, i - b.N_PAST - 1), -1):
+        r = beats[b.row(k)]
+        if r[b.B_RR] > 0.0:
+            past[n] = r[b.B_RR]
+            if n < 8:
+                longest = max(longest, past[n])
+                if rr > 0.0:
+                    nearest = min(nearest, abs(math.log(rr / past[n])))
+            n += 1
+    ref = reference(st, i)
+    m8 = median(past[: min(n, 8)].copy()) if n else 0.0
+    irregular = 0.0
+    if n >= 4:
+        recent = past[: min(n, 16)].copy()
+        recent.sort()
+        q = len(recent)
+        irregular = (recent[(3 * q) // 4] - recent[q // 4]) / max(recent[q // 2], 0.1)
+    m32 = median(past[:n]) if n else 0.0
+    slow = st.v[b.SLOW_RR]
+    previous = beats[b.row(i - 1)][b.B_RR] if i > 0 else 0.0
+    usual = m32 if m32 > 0.0 else rr if rr > 0.0 else 0.8
+    following = (known - own[b.B_R]) / cfg.fs
+    if i + 1 < st.n[b.BEATS]:
+        following = (beats[b.row(i + 1)][b.B_R] - own[b.B_R]) / cfg.fs
+    ok = rr > 0.0
+    phi[at] = rr / m8 if ok and m8 > 0.0 else 1.0
+    phi[at + 1] = rr / m32 if ok and m32 > 0.0 else 1.0
+    phi[at + 2] = rr / slow if ok and slow > 0.0 else 1.0
+    ratio = rr / ref if ok and ref > 0.0 else 1.0
+    phi[at + 3] = ratio
+    phi[at + 4] = beats[b.row(i - 1)][b.B_RATIO] if i > 0 else 1.0
+    phi[at + 5] = rr / previous if ok and previous > 0.0 else 1.0
+    phi[at + 6] = min(following / usual, 1.2)
+    phi[at + 7] = rr if ok else usual
+    phi[at + 8] = irregular
+    phi[at + 9] = m8 / m32 if m32 > 0.0 else 1.0
+    phi[at + 10] = min(float(n), float(b.N_PAST))
+    off = 0
+    for k in range(i - 1, max(-1, i - 11), -1):
+        off += beats[b.row(k)][b.B_TEMPLATE] != st.n[b.DOMINANT]
+    phi[at + 11] = off / 10.0
+    phi[at + 12] = beats[b.row(i - 1)][b.B_RHO] if i > 0 else 1.0
+    phi[at + 13] = longest / usual if longest > 0.0 else 1.0
+    phi[at + 14] = nearest
+    phi[at + 15] = 1.0 if i > 0 and beats[b.row(i - 1)][b.B_TEMPLATE] == st.n[b.DOMINANT] else 0.0
+    return ratio
+
+
+@kernel
+def remember_interval(st: State, rr: float) -> None:
+    """Let the slow mean interval follow."""
+    if rr <= 0.0 or rr > 2.5:
+        return
+    v = st.v
+    v[b.SLOW_N] = min(v[b.SLOW_N] + 1.0, b.SLOW_BEATS)
+    v[b.SLOW_RR] += (rr - v[b.SLOW_RR]) / v[b.SLOW_N]

@@ -1,0 +1,189 @@
+"""Parameters, layout of the state and coefficients of the beat classifier; its kernels share them.
+
+Parameters stand here once, in s, Hz and mV (the rest are ratios). "Inner" samples are those left
+after decimation to 85 to 170 Hz; t numbers templates, i beats.
+"""
+
+import math
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import signal
+
+from dsp.qrs_state import kernel
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Ring = NDArray[np.float32]
+
+WAIT_S = 0.64
+"""From R to the decision: most of the T wave, and the next beat if it comes early, are in by then."""
+
+# Front end.
+INNER_HZ = 120.0  # nearest to this by whole-number decimation
+LOW_HZ = 35.0
+PULSE_S = 0.010  # what is narrower is a pacing pulse
+PULSE_MV, PULSE_RATIO = 0.2, 2.0  # it is so high, and so many times what the complex itself has
+RING_S = 4.4  # a beat found by search-back is that old at most, with what lies before it
+DARK_S = 0.15  # all leads missing for so long: the R-R interval across it is unknown
+LONGEST_RR_S = 5.0
+GONE_S = 0.04  # a lead without measurement for so long is none
+
+# A beat's window, in s about R.
+LEFT_S, RIGHT_S = 0.26, 0.44
+QRS_LEFT_S, QRS_RIGHT_S = 0.11, 0.17
+P_RIGHT_S = 0.09  # before R
+T_LEFT_S = 0.20
+WIDTH_LEFT_S, WIDTH_RIGHT_S = 0.15, 0.20
+LAG_S = 0.045
+
+# Templates.
+N_TEMPLATES = 6
+JOIN = 0.93  # correlation from which a beat belongs to a template
+FADE_BEATS = 100.0  # memory of the templates' counts
+LEARN_BEATS = 12.0  # memory of their shapes
+PREMATURE = 0.85  # of the reference interval
+
+N_BEATS = 64  # remembered
+N_PAST = 32  # R-R intervals looked back on
+SLOW_BEATS = 250.0  # memory of the slow mean interval
+
+# State.n
+IN, PHASE, M, DARK_N, JUDGED, BEATS, DOMINANT, TOTAL, SEEN = range(9)
+DARKS = 10  # the latest four inner samples at which all leads became dark
+N_INTS = 16
+# State.v
+SLOW_RR, SLOW_N = range(2)
+N_FLOATS = 4
+# State.lead: one row per lead
+FED, MISSING, FILTERS = 0, 1, 2
+HISTORY = FILTERS + 4
+MAX_HISTORY = 11
+N_LEAD = HISTORY + MAX_HISTORY
+# State.beats: one row per beat
+B_R, B_DETECTED, B_RR, B_QUALITY, B_RATIO, B_TEMPLATE, B_RHO, B_CLASS, B_V, B_S = range(10)
+N_BEAT = 12
+# State.stats: one row per template
+S_COUNT, S_N, S_RATIO, S_WIDTH, S_LAST, S_FREQUENCY = range(6)
+N_STATS = 6
+
+SYMBOLS: Final = "NSVF/Q"
+"""Beat classes as the kernels number them."""
+NORMAL, SUPRAVENTRICULAR, VENTRICULAR, FUSION, PACED, UNKNOWN = range(6)
+
+FEATURES = (
+    "rho",
+    "rho of the worst lead",
+    "energy",
+    "difference",
+    "lag",
+    "width",
+    "width ratio",
+    "frequency",
+    "frequency ratio",
+    "rho other",
+    "own",
+    "share",
+    "template ratio",
+    "template width",
+    "rho T",
+    "energy T",
+    "rho P",
+    "energy P",
+    "difference P",
+    "before",
+    "quality",
+    "rr 8",
+    "rr 32",
+    "rr slow",
+    "rr reference",
+    "rr previous ratio",
+    "rr to previous",
+    "rr next",
+    "rr",
+    "irregularity",
+    "8 to 32",
+    "known",
+    "ectopy",
+    "previous rho",
+    "longest",
+    "nearest",
+    "previous own",
+    "polarity",
+)
+N_PHI = len(FEATURES)
+
+
+class State(NamedTuple):
+    """Everything a classifier remembers. Snapshots are these arrays, in this order."""
+
+    n: Ints
+    v: Floats
+    lead: Floats
+    beats: Floats
+    stats: Floats
+    low: Ring
+    sharp: Ring
+    templates: Ring
+
+
+class Config(NamedTuple):
+    """What follows from the sampling rate. Lengths in inner samples but for `wait`, `lag`, `pulse`."""
+
+    fs: float
+    rate: float
+    step: int
+    pulse: int
+    gone: float
+    wait: int
+    lag: int
+    left: int
+    right: int
+    sos: Floats
+
+
+def configuration(fs: float) -> Config:
+    """Design the low-pass for a sampling rate in Hz and measure its delay."""
+    step = max(1, round(fs / INNER_HZ))
+    rate = fs / step
+    sos = signal.butter(4, min(LOW_HZ, 0.4 * rate), fs=fs, output="sos")
+    t = np.arange(int(fs)) / fs
+    y = signal.sosfilt(sos, np.exp(-0.5 * ((t - 0.3) / 0.02) ** 2))
+    return Config(
+        fs=fs,
+        rate=rate,
+        step=step,
+        pulse=min(MAX_HISTORY, 2 * int(PULSE_S / 2 * fs) + 1) if fs >= 240 else 1,
+        gone=GONE_S * fs,
+        wait=round(WAIT_S * fs),
+        lag=round((float(t[np.argmax(y)]) - 0.3) * fs),
+        left=round(LEFT_S * rate),
+        right=round(RIGHT_S * rate),
+        # Two sections; the columns after the coefficients are the steady state for a level of 1.
+        sos=np.ascontiguousarray(np.hstack([sos, signal.sosfilt_zi(sos)])),
+    )
+
+
+def empty_state(n_sig: int, cfg: Config) -> State:
+    """Return the state of a classifier that has seen nothing."""
+    ring = math.ceil(RING_S * cfg.rate)
+    state = State(
+        n=np.zeros(N_INTS, np.int64),
+        v=np.zeros(N_FLOATS),
+        lead=np.zeros((n_sig, N_LEAD)),
+        beats=np.zeros((N_BEATS, N_BEAT)),
+        stats=np.zeros((N_TEMPLATES, N_STATS)),
+        low=np.zeros((n_sig, ring), np.float32),
+        sharp=np.zeros(ring, np.float32),
+        templates=np.zeros((N_TEMPLATES, n_sig, cfg.left + cfg.right + 1), np.float32),
+    )
+    state.n[DARKS : DARKS + 4] = -1
+    state.lead[:, MISSING] = 1e9
+    return state
+
+
+@kernel
+def row(i: int) -> int:
+    """Return the row of beat number i."""
+    return i % N_BEATS
