@@ -46,7 +46,10 @@ async function takeStreams(message, fresh) {
   if (found) {
     const same = stream && String(stream.leads) === String(found.leads);
     stream = found;
-    if (!same) tools();
+    if (!same) {
+      tools();
+      loadPast();
+    }
     dirty ||= !same;
     shell.waves.subscribe({ [name]: LeadView.leadsOf(stream).map((i) => stream.leads[i]) });
   } else if (fresh && !stream) {
@@ -56,6 +59,7 @@ async function takeStreams(message, fresh) {
       stream = { index: -1, ...archived, ended: archived.ended ?? archived.started + archived.end_sample / archived.fs };
       tools();
       dirty = true;
+      loadPast();
     } else if (!stream) {
       over.hidden = false;
       put(over, t("ui.unknown_stream"));
@@ -111,6 +115,7 @@ function live() {
 
 async function loadPast() {
   const end = newest();
+  if (!past) return;
   past.reason = archive ? "" : "history_off";
   if (!archive || !stream || end === null) return drawPast();
   const fs = buffer.fs || archived.fs;

@@ -137,6 +137,7 @@ def test_a_recording_that_ended_long_ago_opens_from_the_archive(ward: Ward, open
     page = open_page("patient?stream=s1")
     expect(page.locator("#head")).to_contain_text("Bed 05")
     expect(page.locator("#head .age")).to_contain_text("ended")
+    expect(page.locator(".history-note")).to_be_hidden()
     page.locator("#strip canvas").click()
     expect(page.locator("#recorded")).to_be_visible()
 
