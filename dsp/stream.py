@@ -263,8 +263,9 @@ class Running:
             sample=sample,
             detected=detected + self._zero,
             rr=rr,
-            amplitude=amplitude,
-            quality=score,
+            # Digits below 1 uV and 1 % say nothing, and cost the archive more than the beats themselves.
+            amplitude=round(amplitude, 3),
+            quality=round(score, 2),
             leads=self._names(mask),
         )
         self._book.add(beat)
@@ -290,9 +291,10 @@ class Running:
         now.beats = heart.beats()
         now.classes, now.classed = self._book.state.classes, self._book.state.fresh
         now.beat_leads = self._names(self._beat_leads)
-        now.rate, now.irregularity = heart.rate(now.known)
+        rate, now.irregularity = heart.rate(now.known)
+        now.rate = None if rate is None else round(rate, 1)
         now.flags = flags
-        now.score = max(self._quality.scores.tolist())
+        now.score = round(max(self._quality.scores.tolist()), 2)
         union = 0
         now.measured = now.usable = False
         blocked, flat = False, False
