@@ -18,7 +18,7 @@ Departures
 - The threshold is a quadratic discriminant of eleven ratios (`qrs_state.FEATURES`): strength, noise,
   quiet before and after, amplitude, templates of the patient's own complexes, RR, slope against the
   last beat, baseline step. Its weights are fitted (`qrs_weights.py`).
-- A weak peak waits longer (210 instead of 150 ms) for a larger one: P waves do not win. If one did, it
+- A weak peak waits longer (200 instead of 150 ms) for a larger one: P waves do not win. If one did, it
   is forgotten when the QRS complex follows.
 - No learning period; where levels have become useless, peaks that stand out teach new ones.
 - Missing and stuck samples are spliced; pulses under 10 ms are removed before the filters.
@@ -120,7 +120,13 @@ class QrsDetector:
         if samples.ndim != 2 or samples.shape[1] != self.n_sig:
             raise ValueError(f"samples of shape {samples.shape} came; (n_samples, {self.n_sig}) was expected")
         room = q.N_CANDIDATES + int(len(samples) / (q.REFRACTORY_S * self.fs)) + 2
-        out = Out(np.empty((room, 3), np.int64), np.empty((room, 2)), np.zeros(1, np.int64), np.zeros(q.N_PHI), trace)
+        out = Out(
+            np.empty((room, 3), np.int64),
+            np.empty((room, 2)),
+            np.zeros(1, np.int64),
+            np.zeros(q.N_PHI),
+            trace,
+        )
         run(samples, self._state, self._config, _WEIGHTS, out)
         beats = np.empty(out.n[0], QRS_DTYPE)
         beats["sample"], beats["detected"], beats["leads"] = out.i[: len(beats)].T

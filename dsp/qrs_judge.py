@@ -231,4 +231,5 @@ def search_back(st: State, weights: Floats, cfg: q.Config, now: int, out: Out) -
 def decide(st: State, cand: Floats, middle: int, weights: Floats, cfg: q.Config, now: int, out: Out) -> None:
     """Judge a candidate that has just come, and learn its shape if it is a beat."""
     if judge(st, cand, False, weights, cfg, now, out):
+        st.v[q.MATCH] += (cand[q.K_RHO] - st.v[q.MATCH]) / 8.0
         learn(st, cand, middle)

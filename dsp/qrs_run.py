@@ -147,6 +147,13 @@ def peak(st: State, look: int, weights: Floats, cfg: q.Config, now: int, out: Ou
     st.n[q.N_CAND] += 1
     st.v[q.PEAK] = 0.0
     decide(st, cand, middle, weights, cfg, now, out)
+    if st.v[q.MATCH] < q.TRUST:
+        mean = 0.0
+        for c in range(len(st.chan)):
+            mean += st.chan[c, q.GAIN] * st.chan[c, q.MEAN]
+        if mean > q.TRUST_MEAN:  # these levels are those of noise: wait for a rhythm
+            st.n[q.STARTED] = 0
+            st.n[q.M_START] = st.n[q.M]
 
 
 @kernel

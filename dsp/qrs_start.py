@@ -57,7 +57,37 @@ def crest(st: State, l: int, rate: float) -> float:
     if largest == 0.0 or 0.5 * largest > second > q.SOME * largest:
         return 2.0
     mean = st.chan[2 * l, q.MEAN] + st.chan[2 * l + 1, q.MEAN]
-    return mean / max(1.0 - st.v[q.CORRECTION], 1e-3) / (second if second > 0.5 * largest else largest)  # type: ignore[no-any-return]
+    mean /= max(1.0 - st.v[q.CORRECTION], 1e-3)
+    if regular(st, l, rate):
+        return mean / largest * q.CREST / q.CREST_REGULAR  # type: ignore[no-any-return]
+    if second > 0.5 * largest:
+        return mean / second  # type: ignore[no-any-return]
+    return mean / largest * q.CREST / q.CREST_LONE  # type: ignore[no-any-return]
+
+
+@kernel
+def regular(st: State, l: int, rate: float) -> bool:
+    """Return whether lead l's recent peaks have like heights and intervals."""
+    first = since(st, rate)
+    n = int(st.track[l, q.T_COUNT])
+    count, last = 0, 0.0
+    heights = squares = intervals = interval_squares = 0.0
+    for k in range(max(0, n - q.N_FRESH), n):
+        fresh = st.fresh[l, k % q.N_FRESH]
+        if fresh[q.F_M] < first:
+            continue
+        height = fresh[q.F_SLOW] + fresh[q.F_FAST]
+        heights += height
+        squares += height * height
+        if count > 0:
+            intervals += fresh[q.F_M] - last
+            interval_squares += (fresh[q.F_M] - last) ** 2
+        last = fresh[q.F_M]
+        count += 1
+    if count < q.REGULAR:
+        return False
+    limit = 1.0 + q.SPREAD**2
+    return squares * count < limit * heights**2 and interval_squares * (count - 1) < limit * intervals**2  # type: ignore[no-any-return]
 
 
 @kernel
@@ -87,6 +117,7 @@ def seed(st: State, l: int, rate: float) -> bool:
     st.n[q.N_QRS] = st.n[q.N_NOISE] = q.N_HEIGHTS
     st.n[q.N_CAND] = 0
     st.v[q.AMPLITUDE] = 0.0
+    st.v[q.MATCH] = 0.9
     for k in range(oldest, n):
         fresh = st.fresh[l, k % q.N_FRESH]
         if fresh[q.F_M] >= first:

@@ -40,7 +40,7 @@ MEAN_S = 1.0  # memory of the envelopes' running means
 
 # Candidates: peaks of the detection function.
 LOOK_S = 0.15  # a peak must stay the largest for so long
-LOOK_WEAK_S = 0.21  # a weak one (it may be a P wave) longer
+LOOK_WEAK_S = 0.2  # a weak one (it may be a P wave) longer
 WEAK = 0.8  # of a usual beat's strength
 GROW = 1.2  # what comes after LOOK_S must be larger by this to displace it
 BEFORE_S, AFTER_S = 0.08, 0.06  # how far a complex reaches about its middle
@@ -65,7 +65,9 @@ TEMPLATE_MATCH = 0.8
 START_S = 2.0
 RELEARN_S = 2.2
 SPAN_S = 2.5  # which peaks take part
-CREST = 0.4  # mean of the envelope over QRS level: noise has more, a rhythm less
+CREST, CREST_LONE, CREST_REGULAR = 0.32, 0.18, 0.48  # mean of the envelope over QRS level: noise has more
+REGULAR, SPREAD = 5, 0.15  # so many peaks of like height at like intervals are a (fast) regular rhythm
+TRUST, TRUST_MEAN = 0.82, 0.3  # beats that match no template in a signal that is never quiet: noise
 RELEARN_RATIO = 0.15  # smaller peaks than this part of the last level are no QRS (for 8 s)
 SOME = 0.35  # a lone complex must be this much above everything else
 
@@ -84,7 +86,7 @@ IN, PHASE, M, SILENT, STARTED, M_START, TRIED, N_CAND, N_QRS, N_NOISE, N_BEATS =
 LAST, PEAK_M, SEARCHED, LAST_TEMPLATE = range(11, 15)
 N_INTS = 16
 # State.v
-D1, D2, PEAK, NOISE, RR, CORRECTION, AMPLITUDE = range(7)
+D1, D2, PEAK, NOISE, RR, CORRECTION, AMPLITUDE, MATCH = range(8)
 N_FLOATS = 8
 # State.lead: one row per lead
 FED, OFFSET, RAW, MISSING, FLAT, HISTORY = range(6)
