@@ -1,11 +1,16 @@
-"""Fixtures of the archive's contract: every test that asks for them runs on all three databases."""
+"""Fixtures of the contracts: a test that asks for them runs on every database, or on every bus."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
+from leadwire.bus import Bus
 from storage import Archive, Reader, open_archive, open_reader
 from tests.contract.archives import DATABASES, empty_database
+from tests.contract.buses import Adapter, kafka_adapter, local_adapter, opened
+from tests.services.kafka import Broker
 
 
 @pytest.fixture(scope="module", params=DATABASES)
@@ -29,3 +34,44 @@ def reader(archive: Archive, archive_url: str) -> Iterator[Reader]:
     reader = open_reader(archive_url)
     yield reader
     reader.close()
+
+
+_ADAPTERS = ["local", pytest.param("kafka", marks=pytest.mark.kafka)]
+
+
+@pytest.fixture(params=_ADAPTERS)
+def adapter(request: pytest.FixtureRequest, tmp_path: Path) -> Adapter:
+    if request.param == "local":
+        return local_adapter(tmp_path)
+    address: str = request.getfixturevalue("kafka_address")
+
+    @contextmanager
+    def never() -> Iterator[None]:
+        raise AssertionError("the shared broker is not stopped")
+        yield
+
+    return kafka_adapter(address, never)
+
+
+@pytest.fixture(params=_ADAPTERS)
+def frail(request: pytest.FixtureRequest, tmp_path: Path) -> Adapter:
+    """An adapter that can be taken away."""
+    if request.param == "local":
+        return local_adapter(tmp_path)
+    broker: Broker = request.getfixturevalue("kafka_broker")
+
+    @contextmanager
+    def away() -> Iterator[None]:
+        broker.stop()
+        try:
+            yield
+        finally:
+            broker.start()
+
+    return kafka_adapter(broker.address, away)
+
+
+@pytest.fixture
+def bus(adapter: Adapter) -> Iterator[Bus]:
+    with opened(adapter.address) as bus:
+        yield bus

@@ -3,7 +3,6 @@
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
@@ -11,12 +10,13 @@ from prometheus_client import REGISTRY
 
 import leadwire.runner
 from leadwire import codec
-from leadwire.bus import Bus, Position, Producer, Record, TopicPartition
+from leadwire.bus import Bus, Record, TopicPartition
 from leadwire.bus.local import LocalBus
 from leadwire.errors import ArchiveUnavailable, BusUnavailable, MessageRejected
 from leadwire.model import Quarantined
 from leadwire.runner import Outgoing, Runner
 from leadwire.topics import QUARANTINE, Topic
+from tests.unit.lossy_bus import LossyBus
 
 SOURCE = Topic("source", "key", 2, None, False, 1 << 20)
 TARGET = Topic("target", "key", 2, None, False, 1000)
@@ -254,43 +254,6 @@ def test_trouble_waits_longer_each_time_until_a_commit(
     stage.idle_hook = then
     Runner(bus, stage, poll_s=0.01).run(stop)
     assert waits[:6] == [1.0, 2.0, 4.0, 5.0, 5.0, 1.0]
-
-
-class LossyBus:
-    """A bus whose producers fail the messages that `fails` names."""
-
-    def __init__(self, bus: LocalBus, fails: Callable[[bytes | None], bool]) -> None:
-        self._bus = bus
-        self._fails = fails
-        self.consumer = bus.consumer
-        self.create_topics = bus.create_topics
-        self.end_offsets = bus.end_offsets
-        self.close = bus.close
-
-    def producer(self) -> Producer:
-        return LossyProducer(self._bus.producer(), self._fails)
-
-
-class LossyProducer:
-    def __init__(self, producer: Producer, fails: Callable[[bytes | None], bool]) -> None:
-        self._producer = producer
-        self._fails = fails
-        self._failed = False
-        self.close = producer.close
-
-    def publish(self, topic: Topic, key: str, value: bytes | None) -> "Future[Position]":
-        if self._fails(value):
-            self._failed = True
-            future: Future[Position] = Future()
-            future.set_exception(BusUnavailable("lost"))
-            return future
-        return self._producer.publish(topic, key, value)
-
-    def flush(self, timeout_s: float = 30.0) -> None:
-        self._producer.flush(timeout_s)
-        if self._failed:
-            self._failed = False
-            raise BusUnavailable("a message was lost")
 
 
 def test_a_message_that_could_not_be_published_is_never_committed_over(bus: LocalBus) -> None:
