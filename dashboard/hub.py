@@ -1,16 +1,16 @@
 """The hub: everything the dashboard knows now, and who is owed what. Lives on the asyncio loop alone.
 
-The feed (`feed.py`) hands in decoded messages in batches; each waveform client has a bounded queue here;
-alert clients read the `AlertLog` at their own pace. Not here: sockets (`sockets.py`) and the bus.
+The feed (`feed.py`) hands in decoded messages in batches; each waveform client has a bounded queue
+(`clients.py`); alert clients read the `AlertLog` at their own pace. Not here: `sockets.py`, and the bus.
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from dashboard import frames, messages
+from dashboard import messages
 from dashboard.alertlog import AlertLog, Entry
+from dashboard.clients import Subscription, WaveClient, wave_frame
 from dashboard.live import LiveStream
 from leadwire.model import Alert, Message, SampleChunk, StreamEvent, StreamInfo
 from leadwire.topics import ALERTS, STREAMS
@@ -19,10 +19,6 @@ SHOWN_S = 12 * 3600.0
 """A stream without a word for so long leaves the wall, in s. One that ended, after `ENDED_S`."""
 
 ENDED_S = 600.0
-
-MAX_QUEUED = 4096
-MAX_QUEUED_BYTES = 8 << 20
-"""A waveform client may be behind by so many frames and bytes; then its oldest are left out."""
 
 _MAX_INDEX = 1 << 16
 
@@ -35,90 +31,6 @@ class Arrival:
     key: str
     offset: int
     message: Message | None
-
-
-@dataclass(slots=True)
-class _Subscription:
-    live: LiveStream
-    leads: tuple[tuple[int, str], ...]
-    next_beat: int
-    lost: int = 0
-    lost_total: int = 0
-
-
-@dataclass(slots=True, eq=False)
-class WaveClient:
-    """What one waveform websocket is owed. `take` empties it; `ready` is set while there is something."""
-
-    max_queued: int = MAX_QUEUED
-    max_bytes: int = MAX_QUEUED_BYTES
-    ready: asyncio.Event = field(default_factory=asyncio.Event)
-    wanted: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    subscriptions: dict[str, _Subscription] = field(default_factory=dict)
-    _waves: deque[tuple[str, bytes]] = field(default_factory=deque)
-    _bytes: int = 0
-    _dirty: dict[str, None] = field(default_factory=dict)
-    _texts: list[bytes] = field(default_factory=list)
-
-    def push_text(self, text: bytes) -> None:
-        """Owe a JSON message; these are few (one a change of a stream) and never left out."""
-        self._texts.append(text)
-        self.ready.set()
-
-    def push_wave(self, stream: str, frame: bytes) -> None:
-        """Owe a wave frame, and leave out the oldest ones beyond the limits."""
-        self._waves.append((stream, frame))
-        self._bytes += len(frame)
-        while len(self._waves) > self.max_queued or self._bytes > self.max_bytes:
-            victim, lost = self._waves.popleft()
-            self._bytes -= len(lost)
-            if (subscription := self.subscriptions.get(victim)) is not None:
-                subscription.lost += 1
-                subscription.lost_total += 1
-        self.ready.set()
-
-    def mark(self, stream: str) -> None:
-        """Owe the stream's newest state."""
-        self._dirty[stream] = None
-        self.ready.set()
-
-    def take(self, now: float) -> tuple[list[bytes], bytes]:
-        """Everything owed: JSON messages, then one run of frames; both may be empty."""
-        self.ready.clear()
-        texts, self._texts = self._texts, []
-        out: list[bytes] = []
-        for subscription in self.subscriptions.values():
-            if subscription.lost:
-                out.append(frames.lost(subscription.live.index, subscription.lost, subscription.lost_total))
-                subscription.lost = 0
-        # A stream that left, or is no longer wanted: its frames must not be read as another's.
-        out += (frame for stream, frame in self._waves if stream in self.subscriptions)
-        self._waves.clear()
-        self._bytes = 0
-        for stream in self._dirty:
-            if (owed := self.subscriptions.get(stream)) is not None:
-                out.append(_state_frame(owed.live, owed.next_beat, now))
-                owed.next_beat = owed.live.beats_seen
-        self._dirty.clear()
-        return texts, b"".join(out)
-
-
-def _state_frame(live: LiveStream, next_beat: int, now: float) -> bytes:
-    unseen = min(len(live.beats), live.beats_seen - next_beat)
-    beats = list(live.beats)[len(live.beats) - unseen :] if unseen > 0 else []
-    return frames.state(
-        live.index,
-        sample=live.sample,
-        sent=now,
-        received=live.received,
-        heart_rate=live.heart_rate,
-        quality=None if live.quality is None else live.quality.score,
-        usable=live.quality is not None and live.quality.usable,
-        link=live.link,
-        battery=live.battery,
-        flags=live.flags(),
-        beats=beats,
-    )
 
 
 class Hub:
@@ -199,7 +111,7 @@ class Hub:
                 continue
             leads = subscription.leads
             if leads not in made:
-                made[leads] = _wave_frame(live, chunk, leads, taken, now)
+                made[leads] = wave_frame(live, chunk, leads, taken, now)
             frame = made[leads]
             if frame is not None:
                 client.push_wave(chunk.stream, frame)
@@ -313,9 +225,9 @@ class Hub:
         old = client.subscriptions.get(name)
         if old is not None and (old.live, old.leads) == (live, leads):
             return
-        client.subscriptions[name] = _Subscription(live, leads, live.beats_seen - len(live.beats))
+        client.subscriptions[name] = Subscription(live, leads, live.beats_seen - len(live.beats))
         for chunk, taken in live.joined():
-            frame = _wave_frame(live, chunk, leads, taken, now, buffered=True)
+            frame = wave_frame(live, chunk, leads, taken, now, buffered=True)
             if frame is not None:
                 client.push_wave(name, frame)
         client.mark(name)
@@ -341,17 +253,3 @@ def _is_shown(info: StreamInfo, spoken: float, now: float) -> bool:
     if info.ended is not None:
         return now - info.ended < ENDED_S
     return now - spoken < SHOWN_S
-
-
-def _wave_frame(
-    live: LiveStream,
-    chunk: SampleChunk,
-    leads: tuple[tuple[int, str], ...],
-    taken: float,
-    now: float,
-    buffered: bool = False,
-) -> bytes | None:
-    columns = [(index, chunk.sig_name.index(name)) for index, name in leads if name in chunk.sig_name]
-    if not columns or not chunk.n_samples:
-        return None
-    return frames.wave(live.index, chunk, columns, taken=taken, sent=now, buffered=buffered)

@@ -11,7 +11,8 @@ from contextlib import suppress
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from dashboard import frames, messages
-from dashboard.hub import Hub, WaveClient
+from dashboard.clients import WaveClient
+from dashboard.hub import Hub
 from dashboard.messages import Ack, AlertMessage, SnapshotMessage, TimeMessage, to_json
 from leadwire.clock import Clock
 from leadwire.errors import RejectError

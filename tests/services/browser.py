@@ -42,7 +42,8 @@ def chromium_path() -> str:
     return found
 
 
-@pytest.fixture(scope="session")
+# Playwright keeps an asyncio loop running in this thread: no longer than a module, for other tests' sake.
+@pytest.fixture(scope="module")
 def chromium(chromium_path: str) -> Iterator[Browser]:
     """One running Chromium; each page gets a fresh profile."""
     with sync_playwright() as playwright:

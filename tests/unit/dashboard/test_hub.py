@@ -7,8 +7,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dashboard.clients import WaveClient
 from dashboard.frames import LOST, STATE, WAVE
-from dashboard.hub import ENDED_S, SHOWN_S, Arrival, Hub, WaveClient
+from dashboard.hub import ENDED_S, SHOWN_S, Arrival, Hub
 from leadwire.model import Beat, HeartRate, Message, StreamInfo
 from tests.services.ward import chunk, info
 from tests.services.wave_frames import Frame, read_frames

@@ -1,0 +1,64 @@
+"""What a program needs to be a client of the dashboard's websockets."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import suppress
+from typing import Any
+
+from websockets.asyncio.client import ClientConnection
+from websockets.exceptions import ConnectionClosed
+from websockets.frames import Close
+
+from tests.services.ward import Ward
+from tests.services.wave_frames import Frame, read_frames
+
+WAIT_S = 10.0
+
+
+def run(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run `work` to its end, a minute at most."""
+
+    async def limited() -> None:
+        async with asyncio.timeout(60):
+            await work()
+
+    asyncio.run(limited())
+
+
+def ws_url(ward: Ward, path: str) -> str:
+    """The websocket's address."""
+    return ward.address.replace("http", "ws").rstrip("/") + path
+
+
+async def next_messages(connection: ClientConnection, kind: str, n: int) -> list[dict[str, Any]]:
+    """The next `n` JSON messages of `kind`."""
+    found: list[dict[str, Any]] = []
+    while len(found) < n:
+        message = json.loads(await asyncio.wait_for(connection.recv(), WAIT_S))
+        if message["type"] == kind:
+            found.append(message)
+    return found
+
+
+async def close_of(connection: ClientConnection) -> Close:
+    """How the server closed, after everything it sent before."""
+    with suppress(ConnectionClosed):
+        while True:
+            await asyncio.wait_for(connection.recv(), WAIT_S)
+    assert connection.protocol.close_rcvd is not None
+    return connection.protocol.close_rcvd
+
+
+async def frames_of(connection: ClientConnection) -> AsyncIterator[Frame]:
+    """Every frame that comes."""
+    while True:
+        data = await asyncio.wait_for(connection.recv(), WAIT_S)
+        if isinstance(data, bytes):
+            for frame in read_frames(data):
+                yield frame
+
+
+def subscribe(**streams: list[str]) -> str:
+    """The message that asks for leads of streams."""
+    return json.dumps({"type": "subscribe", "streams": streams})
