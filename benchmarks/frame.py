@@ -116,13 +116,13 @@ def document(name: str, command: str, result: Result) -> dict[str, Any]:
 
 
 def save_csv(folder: Path, doc: Mapping[str, Any], now: datetime) -> Path:
-    """Add the result to ``folder`` as ``<date>-<benchmark>.csv``: total, peers, then records."""
+    """Add the result to ``folder`` as ``<date and time>-<benchmark>.csv``: total, peers, then records."""
     rows: list[dict[str, Any]] = [{"who": "leadwire", "record": "total", **doc["total"]}]
     rows += [{"who": peer, "record": "total", **total} for peer, total in doc["peers"].items()]
     rows += [{"who": "leadwire", **record} for record in doc["records"]]
     columns = list(dict.fromkeys(key for row in rows for key in row if not isinstance(row[key], dict | list)))
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{now:%Y-%m-%dT%H%M}-{doc['benchmark']}.csv"
+    path = folder / f"{now:%Y-%m-%dT%H%M%S}-{doc['benchmark']}.csv"
     with path.open("w", encoding="utf-8", newline="") as file:
         file.write(f"# {doc['command']}\n# {doc['machine']}\n# {now:%Y-%m-%dT%H:%M:%SZ}\n")
         writer = csv.DictWriter(file, columns, extrasaction="ignore", lineterminator="\n")

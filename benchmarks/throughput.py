@@ -7,6 +7,7 @@ three runs is taken. Peers see one lead of the same signal in the same run, whol
 import argparse
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -40,16 +41,15 @@ def run(args: argparse.Namespace) -> Result:
         row: dict[str, Any] = {
             "record": name,
             "fs": fs,
-            "x_realtime": speed(lambda x=one, fs=fs: detect(x, fs), len(x) / fs),
-            "x_realtime_1s_chunks": speed(lambda x=one, fs=fs: in_seconds(x, fs), len(x) / fs),
-            "x_realtime_all_leads": speed(lambda x=x, fs=fs: detect(x, fs), len(x) / fs),
+            "x_realtime": speed(partial(detect, one, fs), len(x) / fs),
+            "x_realtime_1s_chunks": speed(partial(in_seconds, one, fs), len(x) / fs),
+            "x_realtime_all_leads": speed(partial(detect, x, fs), len(x) / fs),
             "n_sig": x.shape[1],
         }
         row["x_realtime_analyzer"] = speed(analyzer(x, fs), len(x) / fs)
         rows.append(row)
         for peer, function in found.items():
-            work = lambda f=function, x=one[:, 0], fs=fs: f(x, fs)  # noqa: E731
-            others.setdefault(peer, []).append(speed(work, len(x) / fs))
+            others.setdefault(peer, []).append(speed(partial(function, one[:, 0], fs), len(x) / fs))
     keys = [key for key in (rows[0] if rows else {}) if key.startswith("x_realtime")]
     total = {key: float(np.median([row[key] for row in rows])) for key in keys}
     totals = {}

@@ -15,7 +15,7 @@ def front(
     x: Floats,
     start: int,
     stop: int,
-    l: int,
+    sig: int,
     n: Ints,
     lead: Floats,
     low: Ring,
@@ -23,7 +23,7 @@ def front(
     cfg: q.Config,
     env: Floats,
 ) -> None:
-    """Run samples `start` to `stop` of lead l; `env` (BLOCK, n_chan) gets the envelopes in mV.
+    """Run samples `start` to `stop` of lead sig; `env` (BLOCK, n_chan) gets the envelopes in mV.
 
     - Missing samples (NaN) hold the last value; the line goes on from there without a step. So does
       one that was stuck for `FLAT_S`: the jump back from a rail is no QRS complex.
@@ -32,7 +32,7 @@ def front(
     - Low-pass, decimation, two band-passes; envelope = root of the smoothed square.
     """
     sos = cfg.sos
-    row = lead[l]
+    row = lead[sig]
     fed, offset, raw = row[q.FED], row[q.OFFSET], row[q.RAW]
     missing, flat = row[q.MISSING], row[q.FLAT]
     f = q.FILTERS
@@ -55,7 +55,7 @@ def front(
     slot = n[q.M] % ring
     tick = 0
     for t in range(start, stop):
-        value = x[t, l]
+        value = x[t, sig]
         if math.isfinite(value):
             if value == raw:
                 flat += 1.0
@@ -100,8 +100,8 @@ def front(
         v = c10 * w + f2
         f2 = c11 * w - c14 * v + f3
         f3 = c12 * w - c15 * v
-        low[l, slot] = y
-        band[l, slot] = u
+        low[sig, slot] = y
+        band[sig, slot] = u
         slot = slot + 1 if slot + 1 < ring else 0
         u *= u
         v *= v
@@ -113,8 +113,8 @@ def front(
         r1 = r0 + pole * (r1 - r0)
         r2 = r1 + pole * (r2 - r1)
         r3 = r2 + pole * (r3 - r2)
-        env[tick, 2 * l] = math.sqrt(p3)
-        env[tick, 2 * l + 1] = math.sqrt(r3)
+        env[tick, 2 * sig] = math.sqrt(p3)
+        env[tick, 2 * sig + 1] = math.sqrt(r3)
         tick += 1
     row[q.FED], row[q.OFFSET], row[q.RAW] = fed, offset, raw
     row[q.MISSING], row[q.FLAT] = missing, flat

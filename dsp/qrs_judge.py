@@ -9,7 +9,7 @@ from dsp.qrs_state import Floats, Ints, State, kernel
 
 
 class Out(NamedTuple):
-    """Where beats go: `i` (room, 3) sample, detected, leads; `f` (room, 2) amplitude, quality; `n` their number;
+    """Where beats go: `i` (room, 3) sample, detected, leads; `f` (room, 2) amplitude, quality; `n` how many;
     `phi` is scratch for the features.
 
     `trace` is empty, or gets every decision with its features (for fitting), its number in [0, 0].
@@ -36,7 +36,7 @@ def median(row: Floats, at: int, n: int) -> float:
             total += row[i]
         if rank == n // 2:
             total += row[i]
-    return 0.5 * total  # type: ignore[no-any-return]
+    return 0.5 * total
 
 
 @kernel
@@ -78,10 +78,10 @@ def features(st: State, cand: Floats, rate: float, phi: Floats) -> None:
     power = max(strength(st, cand), 1e-2)
     gap = (cand[q.K_M] - st.n[q.LAST]) / rate
     slow = slow_level = fast = fast_level = last = mean = 1e-4
-    for l in range(len(st.chan) // 2):
-        a, b = st.chan[2 * l], st.chan[2 * l + 1]
-        slow += a[q.GAIN] * cand[q.K_ENV + 2 * l]
-        fast += b[q.GAIN] * cand[q.K_ENV + 2 * l + 1]
+    for sig in range(len(st.chan) // 2):
+        a, b = st.chan[2 * sig], st.chan[2 * sig + 1]
+        slow += a[q.GAIN] * cand[q.K_ENV + 2 * sig]
+        fast += b[q.GAIN] * cand[q.K_ENV + 2 * sig + 1]
         slow_level += a[q.GAIN] * a[q.QRS]
         fast_level += b[q.GAIN] * b[q.QRS]
         last += b[q.GAIN] * b[q.LAST_ENV]
@@ -164,9 +164,9 @@ def take(st: State, cand: Floats, cfg: q.Config, now: int, out: Out) -> None:
     level(st)
     leads = 0
     n_sig = len(st.chan) // 2
-    for l in range(n_sig):
-        if lead_weight(st, l) > 0.5 / n_sig:
-            leads |= 1 << l
+    for sig in range(n_sig):
+        if lead_weight(st, sig) > 0.5 / n_sig:
+            leads |= 1 << sig
     k = out.n[0]
     out.i[k, 0] = max(0, int(cand[q.K_R]) * cfg.step + cfg.step - 1 - cfg.lag)
     out.i[k, 1] = now

@@ -31,8 +31,8 @@ def run(x: Floats, st: State, cfg: q.Config, weights: Floats, out: Out) -> None:
         if n[q.SILENT] < 0:  # lost, and nothing in sight
             advance(n, stop - start, step)
             continue
-        for l in range(n_sig):
-            front(x, start, stop, l, n, st.lead, st.low, st.band, cfg, env)
+        for sig in range(n_sig):
+            front(x, start, stop, sig, n, st.lead, st.low, st.band, cfg, env)
         now = n[q.IN] - n[q.PHASE] - 1
         for k in range((n[q.PHASE] + stop - start) // step):
             now += step
@@ -43,16 +43,16 @@ def run(x: Floats, st: State, cfg: q.Config, weights: Floats, out: Out) -> None:
                 chan[c, q.MEAN] = env[k, c] + cfg.mean_pole * (chan[c, q.MEAN] - env[k, c])
             v[q.CORRECTION] *= cfg.mean_pole
             detection[m % len(detection)] = value
-            for l in range(n_sig):
-                own, before = env[k, 2 * l] + env[k, 2 * l + 1], track[l, q.T_1]
-                if track[l, q.T_2] < before >= own and before > track[l, q.T_PEAK]:
-                    track[l, q.T_PEAK], track[l, q.T_M] = before, m - 1
-                    track[l, q.T_SLOW], track[l, q.T_FAST] = env[k, 2 * l], env[k, 2 * l + 1]
-                track[l, q.T_2], track[l, q.T_1] = before, own
-                if track[l, q.T_PEAK] > 0.0 and m - track[l, q.T_M] >= look:
-                    if track[l, q.T_PEAK] > 2.0 * (chan[2 * l, q.MEAN] + chan[2 * l + 1, q.MEAN]):
-                        note(st, l, cfg)
-                    track[l, q.T_PEAK] = 0.0
+            for sig in range(n_sig):
+                own, before = env[k, 2 * sig] + env[k, 2 * sig + 1], track[sig, q.T_1]
+                if track[sig, q.T_2] < before >= own and before > track[sig, q.T_PEAK]:
+                    track[sig, q.T_PEAK], track[sig, q.T_M] = before, m - 1
+                    track[sig, q.T_SLOW], track[sig, q.T_FAST] = env[k, 2 * sig], env[k, 2 * sig + 1]
+                track[sig, q.T_2], track[sig, q.T_1] = before, own
+                if track[sig, q.T_PEAK] > 0.0 and m - track[sig, q.T_M] >= look:
+                    if track[sig, q.T_PEAK] > 2.0 * (chan[2 * sig, q.MEAN] + chan[2 * sig + 1, q.MEAN]):
+                        note(st, sig, cfg)
+                    track[sig, q.T_PEAK] = 0.0
             if n[q.STARTED]:
                 before = v[q.D1]
                 if v[q.D2] < before >= value and before > v[q.PEAK] * (
@@ -96,8 +96,8 @@ def listen(x: Floats, start: int, stop: int, n: Ints, limit: int) -> int:
     """Count how long all leads have been silent; returns where the block must end."""
     for t in range(start, stop):
         silent = True
-        for l in range(x.shape[1]):
-            if math.isfinite(x[t, l]):
+        for sig in range(x.shape[1]):
+            if math.isfinite(x[t, sig]):
                 silent = False
                 break
         if n[q.SILENT] < 0:
@@ -123,9 +123,9 @@ def peak(st: State, look: int, weights: Floats, cfg: q.Config, now: int, out: Ou
     cand[q.K_M] = at
     cand[q.K_STATE] = q.NEW
     best = 0
-    for l in range(1, len(st.chan) // 2):
-        if lead_weight(st, l) > lead_weight(st, best):
-            best = l
+    for sig in range(1, len(st.chan) // 2):
+        if lead_weight(st, sig) > lead_weight(st, best):
+            best = sig
     where, cand[q.K_AMPLITUDE], cand[q.K_STEP] = locate(st, best, at - cfg.peak_delay, cfg.rate)
     if first_deflection(st, best, at, cfg) < where - int(q.EARLY_S * cfg.rate):
         where -= int(q.PULL_S * cfg.rate)
@@ -163,10 +163,10 @@ def start_anew(st: State, weights: Floats, cfg: q.Config, now: int, out: Out) ->
         return
     st.n[q.TRIED] = st.n[q.M]
     best, least = -1, q.CREST
-    for l in range(len(st.chan) // 2):
-        value = crest(st, l, cfg.rate)
+    for sig in range(len(st.chan) // 2):
+        value = crest(st, sig, cfg.rate)
         if value < least:
-            best, least = l, value
+            best, least = sig, value
     if best < 0 or not seed(st, best, cfg.rate):
         return
     st.n[q.STARTED] = 1

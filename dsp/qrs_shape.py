@@ -7,8 +7,8 @@ from dsp.qrs_state import Floats, State, kernel
 
 
 @kernel
-def locate(st: State, l: int, middle: int, rate: float) -> tuple[int, float, float]:
-    """Return R peak (inner sample), amplitude p-p in mV and step of lead l about inner sample `middle`.
+def locate(st: State, sig: int, middle: int, rate: float) -> tuple[int, float, float]:
+    """Return R peak (inner sample), amplitude p-p in mV and step of lead sig about inner sample `middle`.
 
     The step is how far the line lies elsewhere after the complex than before, as part of the
     amplitude: EP Limited's baseline-shift check as a number.
@@ -17,31 +17,31 @@ def locate(st: State, l: int, middle: int, rate: float) -> tuple[int, float, flo
     ring = low.shape[1]
     first = middle - int(q.BEFORE_S * rate)
     last = middle + int(q.AFTER_S * rate)
-    least = most = low[l, first % ring]
+    least = most = low[sig, first % ring]
     mean = 0.0
     for j in range(first, last + 1):
-        value = low[l, j % ring]
+        value = low[sig, j % ring]
         mean += value
         least = min(least, value)
         most = max(most, value)
     mean /= last - first + 1
     where, furthest = middle, -1.0
     for j in range(first, last + 1):
-        distance = abs(low[l, j % ring] - mean)
+        distance = abs(low[sig, j % ring] - mean)
         if distance > furthest:
             furthest = distance
             where = j
     near, far = int(0.09 * rate), int(0.13 * rate)
     step = 0.0
     for j in range(near, far + 1):
-        step += low[l, (middle + j) % ring] - low[l, (middle - j) % ring]
+        step += low[sig, (middle + j) % ring] - low[sig, (middle - j) % ring]
     amplitude = most - least
     return where, amplitude, abs(step) / (far - near + 1) / max(amplitude, 0.01)
 
 
 @kernel
-def first_deflection(st: State, l: int, at: int, cfg: q.Config) -> int:
-    """Return the first large deflection of lead l in the complex whose detection function peaks at `at`.
+def first_deflection(st: State, sig: int, at: int, cfg: q.Config) -> int:
+    """Return the first large deflection of lead sig in the complex whose detection function peaks at `at`.
 
     Wide complexes peak late or more than once; they are annotated where they begin to be large.
     """
@@ -55,21 +55,21 @@ def first_deflection(st: State, l: int, at: int, cfg: q.Config) -> int:
     reach = int(q.REACH_S * cfg.rate)
     mean = 0.0
     for j in range(middle - reach, middle + reach + 1):
-        mean += low[l, j % ring]
+        mean += low[sig, j % ring]
     mean /= 2 * reach + 1
     where, furthest = middle, -1.0
     for j in range(middle - reach, middle + reach + 1):
-        distance = abs(low[l, j % ring] - mean)
+        distance = abs(low[sig, j % ring] - mean)
         if distance > furthest:
             where, furthest = j, distance
     return where
 
 
 @kernel
-def lead_weight(st: State, l: int) -> float:
-    """Return the part that lead l has in the detection function, 0..1."""
-    a, b = st.chan[2 * l], st.chan[2 * l + 1]
-    return a[q.GAIN] * a[q.QRS] + b[q.GAIN] * b[q.QRS]
+def lead_weight(st: State, sig: int) -> float:
+    """Return the part that lead sig has in the detection function, 0..1."""
+    a, b = st.chan[2 * sig], st.chan[2 * sig + 1]
+    return a[q.GAIN] * a[q.QRS] + b[q.GAIN] * b[q.QRS]  # type: ignore[no-any-return]
 
 
 @kernel
@@ -86,16 +86,16 @@ def compare(st: State, cand: Floats, middle: int) -> None:
             continue
         for lag in range(-q.LAGS, q.LAGS + 1):
             product = energy = own = 0.0
-            for l in range(n_sig):
-                weight = lead_weight(st, l)
+            for sig in range(n_sig):
+                weight = lead_weight(st, sig)
                 if weight < 1e-3:
                     continue
-                weight /= st.chan[2 * l, q.QRS] ** 2
+                weight /= st.chan[2 * sig, q.QRS] ** 2
                 a = b = c = 0.0
                 slot = (begin + lag) % ring
                 for j in range(length):
-                    value = st.band[l, slot]
-                    known = st.templates[t, l, j]
+                    value = st.band[sig, slot]
+                    known = st.templates[t, sig, j]
                     a += known * value
                     b += value * value
                     c += known * known
@@ -130,7 +130,7 @@ def learn(st: State, cand: Floats, middle: int) -> None:
     st.uses[t, q.U_LAST] = st.n[q.N_BEATS]
     st.n[q.LAST_TEMPLATE] = t
     begin = middle - length // 2 + int(cand[q.K_LAG])
-    for l in range(n_sig):
+    for sig in range(n_sig):
         for j in range(length):
-            known = st.templates[t, l, j]
-            st.templates[t, l, j] = known + weight * (st.band[l, (begin + j) % ring] - known)
+            known = st.templates[t, sig, j]
+            st.templates[t, sig, j] = known + weight * (st.band[sig, (begin + j) % ring] - known)

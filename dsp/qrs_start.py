@@ -13,17 +13,17 @@ from dsp.qrs_state import Floats, State, kernel
 
 
 @kernel
-def note(st: State, l: int, cfg: q.Config) -> None:
-    """Lead l's own envelope peak has stood long enough: keep it."""
+def note(st: State, sig: int, cfg: q.Config) -> None:
+    """Lead sig's own envelope peak has stood long enough: keep it."""
     track = st.track
-    fresh = st.fresh[l, int(track[l, q.T_COUNT]) % q.N_FRESH]
-    fresh[q.F_M] = track[l, q.T_M]
-    fresh[q.F_SLOW] = track[l, q.T_SLOW]
-    fresh[q.F_FAST] = track[l, q.T_FAST]
-    where, amplitude, _ = locate(st, l, int(track[l, q.T_M]) - cfg.peak_delay, cfg.rate)
+    fresh = st.fresh[sig, int(track[sig, q.T_COUNT]) % q.N_FRESH]
+    fresh[q.F_M] = track[sig, q.T_M]
+    fresh[q.F_SLOW] = track[sig, q.T_SLOW]
+    fresh[q.F_FAST] = track[sig, q.T_FAST]
+    where, amplitude, _ = locate(st, sig, int(track[sig, q.T_M]) - cfg.peak_delay, cfg.rate)
     fresh[q.F_R] = where
     fresh[q.F_AMPLITUDE] = amplitude
-    track[l, q.T_COUNT] += 1
+    track[sig, q.T_COUNT] += 1
 
 
 @kernel
@@ -33,13 +33,13 @@ def since(st: State, rate: float) -> int:
 
 
 @kernel
-def two_largest(st: State, l: int, column: int, rate: float) -> tuple[float, float]:
-    """Return the two largest recent peaks of lead l: its slow or fast envelope, or (0) their sum."""
+def two_largest(st: State, sig: int, column: int, rate: float) -> tuple[float, float]:
+    """Return the two largest recent peaks of lead sig: its slow or fast envelope, or (0) their sum."""
     first = since(st, rate)
     largest = second = 0.0
-    n = int(st.track[l, q.T_COUNT])
+    n = int(st.track[sig, q.T_COUNT])
     for k in range(max(0, n - q.N_FRESH), n):
-        fresh = st.fresh[l, k % q.N_FRESH]
+        fresh = st.fresh[sig, k % q.N_FRESH]
         if fresh[q.F_M] < first or fresh[q.F_AMPLITUDE] < q.MIN_AMPLITUDE:
             continue
         height = fresh[column] if column > 0 else fresh[q.F_SLOW] + fresh[q.F_FAST]
@@ -51,14 +51,14 @@ def two_largest(st: State, l: int, column: int, rate: float) -> tuple[float, flo
 
 
 @kernel
-def crest(st: State, l: int, rate: float) -> float:
-    """Return lead l's mean envelope as part of its recent peaks; 2 where no complex stands out."""
-    largest, second = two_largest(st, l, 0, rate)
+def crest(st: State, sig: int, rate: float) -> float:
+    """Return a lead's own mean envelope as part of its recent peaks; 2 where no complex stands out."""
+    largest, second = two_largest(st, sig, 0, rate)
     if largest == 0.0 or 0.5 * largest > second > q.SOME * largest:
         return 2.0
-    mean = st.chan[2 * l, q.MEAN] + st.chan[2 * l + 1, q.MEAN]
+    mean = st.chan[2 * sig, q.MEAN] + st.chan[2 * sig + 1, q.MEAN]
     mean /= max(1.0 - st.v[q.CORRECTION], 1e-3)
-    if regular(st, l, rate):
+    if regular(st, sig, rate):
         return mean / largest * q.CREST / q.CREST_REGULAR  # type: ignore[no-any-return]
     if second > 0.5 * largest:
         return mean / second  # type: ignore[no-any-return]
@@ -66,14 +66,14 @@ def crest(st: State, l: int, rate: float) -> float:
 
 
 @kernel
-def regular(st: State, l: int, rate: float) -> bool:
-    """Return whether lead l's recent peaks have like heights and intervals."""
+def regular(st: State, sig: int, rate: float) -> bool:
+    """Return whether a lead's own recent peaks have like heights and intervals."""
     first = since(st, rate)
-    n = int(st.track[l, q.T_COUNT])
+    n = int(st.track[sig, q.T_COUNT])
     count, last = 0, 0.0
     heights = squares = intervals = interval_squares = 0.0
     for k in range(max(0, n - q.N_FRESH), n):
-        fresh = st.fresh[l, k % q.N_FRESH]
+        fresh = st.fresh[sig, k % q.N_FRESH]
         if fresh[q.F_M] < first:
             continue
         height = fresh[q.F_SLOW] + fresh[q.F_FAST]
@@ -87,41 +87,41 @@ def regular(st: State, l: int, rate: float) -> bool:
     if count < q.REGULAR:
         return False
     limit = 1.0 + q.SPREAD**2
-    return squares * count < limit * heights**2 and interval_squares * (count - 1) < limit * intervals**2  # type: ignore[no-any-return]
+    return squares * count < limit * heights**2 and interval_squares * (count - 1) < limit * intervals**2
 
 
 @kernel
-def seed(st: State, l: int, rate: float) -> bool:
-    """Take lead l's recent peaks for levels and make them candidates; False: they are too small."""
+def seed(st: State, sig: int, rate: float) -> bool:
+    """Take a lead's own recent peaks for levels and make them candidates; False: they are too small."""
     first = since(st, rate)
-    n = int(st.track[l, q.T_COUNT])
+    n = int(st.track[sig, q.T_COUNT])
     oldest = max(0, n - q.N_FRESH)
     recent = st.n[q.M] - st.n[q.LAST] < 8 * rate
     for column in (q.F_SLOW, q.F_FAST):
-        largest, second = two_largest(st, l, column, rate)
+        largest, second = two_largest(st, sig, column, rate)
         height = second if second > 0.5 * largest else largest
         quiet, count = 0.0, 0
         for k in range(oldest, n):
-            fresh = st.fresh[l, k % q.N_FRESH]
+            fresh = st.fresh[sig, k % q.N_FRESH]
             if fresh[q.F_M] >= first and fresh[column] < q.SOME * height:
                 quiet += fresh[column]
                 count += 1
-        row = st.chan[2 * l + column - q.F_SLOW]
+        row = st.chan[2 * sig + column - q.F_SLOW]
         if recent and height < q.RELEARN_RATIO * row[q.QRS]:
             return False
         row[q.H_QRS : q.H_QRS + q.N_HEIGHTS] = height
         row[q.H_NOISE : q.H_NOISE + q.N_HEIGHTS] = quiet / count if count else 0.15 * height
     for c in range(len(st.chan)):
-        if c // 2 != l:
+        if c // 2 != sig:
             st.chan[c, : 2 * q.N_HEIGHTS] = 0.0
     st.n[q.N_QRS] = st.n[q.N_NOISE] = q.N_HEIGHTS
     st.n[q.N_CAND] = 0
     st.v[q.AMPLITUDE] = 0.0
     st.v[q.MATCH] = 0.9
     for k in range(oldest, n):
-        fresh = st.fresh[l, k % q.N_FRESH]
+        fresh = st.fresh[sig, k % q.N_FRESH]
         if fresh[q.F_M] >= first:
-            candidate(st.cands[st.n[q.N_CAND]], fresh, l)
+            candidate(st.cands[st.n[q.N_CAND]], fresh, sig)
             st.n[q.N_CAND] += 1
             st.v[q.AMPLITUDE] = max(st.v[q.AMPLITUDE], fresh[q.F_AMPLITUDE])
     level(st)
@@ -129,7 +129,7 @@ def seed(st: State, l: int, rate: float) -> bool:
 
 
 @kernel
-def candidate(cand: Floats, fresh: Floats, l: int) -> None:
+def candidate(cand: Floats, fresh: Floats, sig: int) -> None:
     """Make a lead's peak a candidate; what was not measured then is taken as usual."""
     cand[:] = 0.0
     cand[q.K_M] = fresh[q.F_M]
@@ -138,5 +138,5 @@ def candidate(cand: Floats, fresh: Floats, l: int) -> None:
     cand[q.K_PRE] = cand[q.K_POST] = cand[q.K_STEP] = 0.1
     cand[q.K_RHO] = 0.9
     cand[q.K_TEMPLATE] = -1.0
-    cand[q.K_ENV + 2 * l] = fresh[q.F_SLOW]
-    cand[q.K_ENV + 2 * l + 1] = fresh[q.F_FAST]
+    cand[q.K_ENV + 2 * sig] = fresh[q.F_SLOW]
+    cand[q.K_ENV + 2 * sig + 1] = fresh[q.F_FAST]

@@ -97,7 +97,7 @@ def test_a_foreign_snapshot_is_refused_and_changes_nothing() -> None:
         QrsDetector(FS, 2).snapshot(),
         QrsDetector(360, 1).snapshot(),
     ):
-        with pytest.raises(ValueError, match="was expected|were expected"):
+        with pytest.raises(ValueError, match=r"was expected|were expected"):
             detector.restore(bad)
     assert detector.snapshot() == before
 
@@ -237,7 +237,7 @@ def test_sixteen_leads_at_1000_hz_fit_in_64_kilobytes() -> None:
     ("fs", "n_sig"), [(99.0, 1), (1001.0, 1), (float("nan"), 1), (250.0, 0), (250.0, 17)]
 )
 def test_impossible_configurations_are_refused(fs: float, n_sig: int) -> None:
-    with pytest.raises(ValueError, match="was expected|were expected"):
+    with pytest.raises(ValueError, match=r"was expected|were expected"):
         QrsDetector(fs, n_sig)
 
 
