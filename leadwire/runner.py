@@ -145,6 +145,7 @@ class _Session:
         self._owned: frozenset[TopicPartition] = frozenset()
         # What was processed, not what was polled: a partition's position may be ahead of the work.
         self._done: dict[TopicPartition, int] = {}
+        self._last: dict[TopicPartition, int] = {}  # what was committed last
         self._failed = False
         self.committed = False
 
@@ -202,10 +203,15 @@ class _Session:
     def _commit(self) -> None:
         # A snapshot must never be durable before the events of the samples that it contains.
         self._producer.flush()
+        # An owner that hung may have been replaced without knowing. Committing once more what it has
+        # committed already is refused then, before its snapshots could follow the new owner's.
+        if not self._consumer.commit({tp: at for tp, at in self._last.items() if tp in self._owned}):
+            return
         self._publish(self._stage.checkpoint())
         # Raises if anything published in this session failed, so that no offset is committed over it.
         self._producer.flush()
-        self._consumer.commit(dict(self._done))
+        self._last = dict(self._done)
+        self._consumer.commit(self._last)
         self.committed = True
 
     def _assigned(self, partitions: frozenset[TopicPartition]) -> None:

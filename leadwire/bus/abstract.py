@@ -112,11 +112,11 @@ class Consumer(Protocol):
         """
         ...
 
-    def commit(self, offsets: Mapping[TopicPartition, int] | None = None) -> None:
+    def commit(self, offsets: Mapping[TopicPartition, int] | None = None) -> bool:
         """Make the group's next owner begin at `offsets` (the next to read); None: all polled so far.
 
-        Partitions no longer owned, or just changing hands, are passed over. Without a group it is
-        an error (`BugError`).
+        Partitions no longer owned, or just changing hands, are passed over; then it returns False.
+        Without a group it is an error (`BugError`).
         """
         ...
 

@@ -107,20 +107,22 @@ class KafkaBusConsumer:
             if records or left_ms <= 0:
                 return records
 
-    def commit(self, offsets: Mapping[TopicPartition, int] | None = None) -> None:
+    def commit(self, offsets: Mapping[TopicPartition, int] | None = None) -> bool:
         self._check_group()
         offsets = self._polled if offsets is None else offsets
         ours = {KafkaPartition(*tp): KafkaOffset(n, "", -1) for tp, n in offsets.items() if tp in self._owned}
         if not ours:
-            return
+            return not offsets
         if self._kafka.group_metadata().state != MemberState.STABLE:
             log.info("commit put off, the group is changing")
-            return
+            return False
         with unavailable(self._address):
             try:
                 self._kafka.commit(ours, timeout_ms=ANSWER_MS)
             except _FENCED as why:
                 log.info("commit passed over", why=type(why).__name__)
+                return False
+        return len(ours) == len(offsets)
 
     def committed(self, partition: TopicPartition) -> int | None:
         self._check_group()

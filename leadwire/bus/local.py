@@ -199,13 +199,14 @@ class LocalConsumer:
                 return records
             self._bell.wait(rung, min(left, _LOOK_S))  # the writer may be stuck
 
-    def commit(self, offsets: Mapping[TopicPartition, int] | None = None) -> None:
+    def commit(self, offsets: Mapping[TopicPartition, int] | None = None) -> bool:
         member = self._member()
         offsets = self._next if offsets is None else offsets
         ours = {self._ids[tp]: n for tp, n in offsets.items() if tp in self._next}
         if ours:
             with unavailable(self._path), self._lock:
-                member.commit(self._db, ours)
+                return member.commit(self._db, ours) == len(offsets)
+        return not offsets
 
     def committed(self, partition: TopicPartition) -> int | None:
         with unavailable(self._path):

@@ -146,15 +146,16 @@ class Membership:
             self._announce(db)
         self.owned = frozenset()
 
-    def commit(self, db: sqlite3.Connection, offsets: Mapping[int, int]) -> None:
-        """Note `offsets` of the partitions (ids) that this member owns at this moment."""
+    def commit(self, db: sqlite3.Connection, offsets: Mapping[int, int]) -> int:
+        """Note `offsets` of the partitions (ids) that this member owns at this moment; return how many."""
         with transaction(db):
-            db.executemany(
+            noted = db.executemany(
                 "INSERT INTO offsets SELECT ?1, ?2, ?3 WHERE EXISTS"
                 " (SELECT 1 FROM claims WHERE name = ?1 AND partition = ?2 AND member = ?4)"
                 " ON CONFLICT DO UPDATE SET next = excluded.next",
                 [(self.name, p, n, self.member) for p, n in offsets.items()],
             )
+            return noted.rowcount
 
     def committed(self, db: sqlite3.Connection, partition: int) -> int | None:
         """The group's offset of `partition` (id)."""

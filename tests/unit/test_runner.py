@@ -333,6 +333,39 @@ def test_partitions_lost_to_another_owner_are_forgotten_without_a_snapshot(tmp_p
     bus.close()
 
 
+def test_an_owner_replaced_while_it_hung_publishes_no_snapshot_over_the_new_owners(tmp_path: Path) -> None:
+    bus = LocalBus(tmp_path / "bus")
+    bus.create_topics([SOURCE, TARGET, STATES])
+    stage = Echo()
+    stage.commit_every_s = 0.0
+    snapshots_at_eviction = 0
+
+    def evict() -> None:  # asked right before the next checkpoint
+        nonlocal snapshots_at_eviction
+        if stage.said.count("checkpoint") == 2 and not snapshots_at_eviction:
+            snapshots_at_eviction = len(everything(bus, STATES))
+            with sqlite3.connect(tmp_path / "bus") as db:
+                db.execute("DELETE FROM members")
+                db.execute("DELETE FROM claims")
+                db.execute("UPDATE groups SET generation = generation + 1")
+
+    seen: list[int] = []
+
+    def again(partitions: frozenset[TopicPartition]) -> None:
+        if snapshots_at_eviction and not seen:
+            seen.append(len(everything(bus, STATES)))
+        Echo.assigned(stage, partitions)
+
+    stage.assigned = again  # type: ignore[method-assign]
+    stage.checkpoint_hook = lambda: [Outgoing(STATES, str(len(stage.said)), b"snapshot")]
+    feed(bus, "0")
+    stop = threading.Event()
+    stage.idle_hook = lambda: stop.set() if seen else evict()
+    Runner(bus, stage, poll_s=0.02).run(stop)
+    assert seen == [snapshots_at_eviction]
+    bus.close()
+
+
 def test_a_bug_ends_the_role_loudly_and_its_message_comes_again(bus: LocalBus) -> None:
     def bug(record: Record) -> Iterable[Outgoing]:
         raise ZeroDivisionError("a bug")
