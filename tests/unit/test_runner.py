@@ -114,6 +114,14 @@ def committed(bus: Bus) -> int:
     return sum(at)
 
 
+def evict_everybody(path: Path) -> None:
+    """Take all members out of all groups, as if their leases had run out."""
+    with sqlite3.connect(path) as db:
+        db.execute("DELETE FROM members")
+        db.execute("DELETE FROM claims")
+        db.execute("UPDATE groups SET generation = generation + 1")
+
+
 def metric(name: str) -> float:
     return REGISTRY.get_sample_value(f"leadwire_stage_{name}", {"stage": "echo"}) or 0.0
 
@@ -320,10 +328,7 @@ def test_partitions_lost_to_another_owner_are_forgotten_without_a_snapshot(tmp_p
     def evict() -> None:
         if "0" in stage.said and not evicted.is_set():
             evicted.set()
-            with sqlite3.connect(tmp_path / "bus") as db:
-                db.execute("DELETE FROM members")
-                db.execute("DELETE FROM claims")
-                db.execute("UPDATE groups SET generation = generation + 1")
+            evict_everybody(tmp_path / "bus")
 
     feed(bus, "0")
     stop = threading.Event()
@@ -344,10 +349,7 @@ def test_an_owner_replaced_while_it_hung_publishes_no_snapshot_over_the_new_owne
         nonlocal snapshots_at_eviction
         if stage.said.count("checkpoint") == 2 and not snapshots_at_eviction:
             snapshots_at_eviction = len(everything(bus, STATES))
-            with sqlite3.connect(tmp_path / "bus") as db:
-                db.execute("DELETE FROM members")
-                db.execute("DELETE FROM claims")
-                db.execute("UPDATE groups SET generation = generation + 1")
+            evict_everybody(tmp_path / "bus")
 
     seen: list[int] = []
 
