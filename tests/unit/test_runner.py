@@ -16,7 +16,7 @@ from leadwire.errors import ArchiveUnavailable, BusUnavailable, MessageRejected
 from leadwire.model import Quarantined
 from leadwire.runner import Outgoing, Runner
 from leadwire.topics import QUARANTINE, Topic
-from tests.unit.lossy_bus import LossyBus
+from tests.unit.bus_trouble import LossyBus, evict_everybody
 
 SOURCE = Topic("source", "key", 2, None, False, 1 << 20)
 TARGET = Topic("target", "key", 2, None, False, 1000)
@@ -112,14 +112,6 @@ def committed(bus: Bus) -> int:
     at = [consumer.committed(TopicPartition("source", n)) or 0 for n in range(2)]
     consumer.close()
     return sum(at)
-
-
-def evict_everybody(path: Path) -> None:
-    """Take all members out of all groups, as if their leases had run out."""
-    with sqlite3.connect(path) as db:
-        db.execute("DELETE FROM members")
-        db.execute("DELETE FROM claims")
-        db.execute("UPDATE groups SET generation = generation + 1")
 
 
 def metric(name: str) -> float:

@@ -1,7 +1,9 @@
-"""A bus that loses chosen messages and says so, for the runner's tests."""
+"""Trouble with the bus, for the runner's tests: messages that are lost, members that are evicted."""
 
+import sqlite3
 from collections.abc import Callable
 from concurrent.futures import Future
+from pathlib import Path
 
 from leadwire.bus import Position, Producer
 from leadwire.bus.local import LocalBus
@@ -44,3 +46,11 @@ class LossyProducer:
         if self._failed:
             self._failed = False
             raise BusUnavailable("a message was lost")
+
+
+def evict_everybody(path: Path) -> None:
+    """Take all members out of all groups, as if their leases had run out."""
+    with sqlite3.connect(path) as db:
+        db.execute("DELETE FROM members")
+        db.execute("DELETE FROM claims")
+        db.execute("UPDATE groups SET generation = generation + 1")
