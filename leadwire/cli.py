@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib import import_module
 
 from leadwire import __version__, settings
-from leadwire.errors import LeadwireError
+from leadwire.errors import LeadwireError, SettingError
 
 NOTICE = "Leadwire is not a certified medical device."
 
@@ -151,7 +151,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _top_parser().parse_args(argv or ["--help"])
     except LeadwireError as why:
         print(f"leadwire: {why}", file=sys.stderr)
-        return 2
+        return 2 if isinstance(why, SettingError) else 1
     except KeyboardInterrupt:
         return 130
     return 0

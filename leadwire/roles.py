@@ -28,6 +28,7 @@ ROLES = ("dashboard", "archive", "alerts", "dsp", "ingest")
 
 
 MAX_WAIT_S = 10.0
+WATCH_S = 0.5
 STOP_S = 30.0
 """A stage that has not made its work durable by then is left behind: its work is done again, in s."""
 
@@ -77,7 +78,8 @@ async def _run(settings: Settings, roles: tuple[str, ...], alongside: Alongside 
         addresses = Addresses()
         for role in sorted(roles, key=ROLES.index):
             if role == "dashboard":
-                addresses = replace(addresses, dashboard=await _start_dashboard(settings, bus, running))
+                dashboard = await _start_dashboard(settings, bus, running, finish)
+                addresses = replace(addresses, dashboard=dashboard)
             elif role == "ingest":
                 addresses = replace(addresses, gateway=await _start_gateway(settings, bus, running))
             else:
@@ -228,7 +230,9 @@ async def _start_gateway(settings: Settings, bus: Bus, running: AsyncExitStack) 
     return f"ws://{f'[{host}]' if ':' in host else host}:{port}"
 
 
-async def _start_dashboard(settings: Settings, bus: Bus, running: AsyncExitStack) -> str:
+async def _start_dashboard(
+    settings: Settings, bus: Bus, running: AsyncExitStack, finish: Callable[[BaseException], None]
+) -> str:
     from dashboard.service import DashboardService
     from storage import open_reader
 
@@ -237,6 +241,13 @@ async def _start_dashboard(settings: Settings, bus: Bus, running: AsyncExitStack
     service = DashboardService(bus, reader, settings)
     address = await asyncio.to_thread(service.start)
     running.push_async_callback(asyncio.to_thread, service.stop)
+
+    async def watch() -> None:
+        while service.alive():
+            await asyncio.sleep(WATCH_S)
+        finish(BugError("the dashboard's server ended by itself; its log says why"))
+
+    running.push_async_callback(_cancel, asyncio.ensure_future(watch()))
     return address
 
 

@@ -80,9 +80,9 @@ events = st.lists(
 )
 
 
-@given(events=events, again=events, killed_at=st.integers(0, 30))
+@given(events=events, killed_at=st.integers(0, 30))
 def test_replaying_events_after_a_kill_at_any_point_announces_nothing_twice(
-    events: list[StreamEvent], again: list[StreamEvent], killed_at: int
+    events: list[StreamEvent], killed_at: int
 ) -> None:
     published: list[Alert] = []
     first = AlertEngine()
