@@ -8,8 +8,8 @@ detections. With `skip_s` the first seconds of the record are left out of the co
 Differences to ``wfdb.processing.compare_annotations``
 ------------------------------------------------------
 1. wfdb's matching is neighbourwise: in a cluster of detections it may leave a reference beat and a
-   detection unmatched though both are free and within the window. Ours is a maximum matching, so it
-   has never fewer true positives than wfdb's on the same input.
+   detection unmatched though both are free and within the window, and where beats are crowded within
+   one window it may count a detection twice. Ours is a maximum one-to-one matching.
 2. wfdb knows nothing of VF segments nor of the learning period; those are applied outside it.
 3. wfdb accepts a distance up to and including ``window_width``; so do we, with the window rounded to
    whole samples downwards.

@@ -22,7 +22,7 @@ rising = st.lists(st.integers(0, 5000), unique=True, max_size=40).map(lambda v: 
 
 
 @given(rising, rising, st.integers(0, 200))
-def test_matching_is_one_to_one_within_the_window_and_never_below_wfdbs(
+def test_matching_is_one_to_one_within_the_window_and_the_largest_possible(
     beats: ec57.Samples, found: ec57.Samples, window: int
 ) -> None:
     of_beat, of_detection = ec57.match(beats, found, window)
@@ -31,9 +31,6 @@ def test_matching_is_one_to_one_within_the_window_and_never_below_wfdbs(
     assert sorted(d for _, d in pairs) == sorted(np.flatnonzero(of_detection >= 0))
     assert all(of_detection[d] == b for b, d in pairs)
     assert len(pairs) == greatest(beats, found, window)
-    if len(beats) and len(found):
-        theirs = processing.compare_annotations(beats, found, window)
-        assert len(pairs) >= theirs.tp
 
 
 def greatest(beats: ec57.Samples, found: ec57.Samples, window: int) -> int:
