@@ -114,3 +114,30 @@ def test_the_same_verdicts_at_any_sampling_rate(fs: float) -> None:
     said = judge(x, fs=fs)
     assert said[9] == ["flat"]
     assert all(flags == [] for flags in said[:8] + said[13:])
+
+
+@pytest.mark.parametrize("width", [1.0, 2.0, 3.0])
+@pytest.mark.parametrize("rate", [140.0, 168.0, 180.0, 200.0, 220.0, 250.0])
+def test_a_regular_tachycardia_of_any_width_is_not_noise(rate: float, width: float) -> None:
+    slow = [r for r in regular(80, 10) if r < 9.4]
+    x = ecg(slow, 30)
+    t = np.arange(len(x)) / FS
+    for r in regular(rate, 30, start=10.2):
+        for centre, sd, mv in ((0.0, 0.012 * width, 1.0), (0.035 * width, 0.010 * width, -0.4)):
+            x[:, 0] += mv * np.exp(-0.5 * ((t - r - centre) / sd) ** 2)
+        x[:, 0] += 0.25 * np.exp(-0.5 * ((t - r - 0.55 * 60 / rate) / 0.035) ** 2)
+    assert sum("noisy" in flags for flags in judge(x)) == 0
+
+
+@pytest.mark.parametrize("hz", [2.5, 3.5, 4.5, 5.5])
+def test_flutter_waves_are_not_noise(hz: float) -> None:
+    t = np.arange(20 * N) / FS
+    x = heart()
+    x[8 * N :] = (0.8 * np.sin(2 * np.pi * hz * t) + 0.2 * np.sin(4 * np.pi * hz * t))[8 * N :, None]
+    assert sum("noisy" in flags for flags in judge(x)) == 0
+
+
+def test_noise_on_a_tachycardia_is_still_noise() -> None:
+    x = heart(rate=180)
+    x[8 * N : 16 * N] += np.random.default_rng(2).standard_normal((8 * N, 2))
+    assert all("noisy" in flags for flags in judge(x)[10:16])
