@@ -40,6 +40,19 @@ def square(t: np.ndarray) -> np.ndarray:
     return (t % 1.0 < 0.5).astype(np.float64)
 
 
+def until_archived(ward: Ward, sample: int, ended: bool = False) -> None:
+    """Wait until the archive holds s1 up to `sample`, and, if so asked, knows that it ended."""
+    assert ward.reader is not None
+    end = time.monotonic() + 30
+    while True:
+        known = ward.reader.stream("s1")
+        if known is not None and known.end_sample >= sample:
+            if not ended or (known.info is not None and known.info.ended is not None):
+                return
+        assert time.monotonic() < end, "the archive lags"
+        time.sleep(0.1)
+
+
 @pytest.fixture
 def ward(tmp_path: Path, chromium: Browser) -> Iterator[Ward]:
     """A ward whose archive is fed by the real stage."""
@@ -106,7 +119,7 @@ def test_a_moment_of_the_past_is_shown_whole_and_the_live_trace_comes_back(
 ) -> None:
     ward.admit("s1", leads=("II", "V1"))
     with ward.playing("s1", wave=square):
-        time.sleep(1.5)
+        until_archived(ward, 700)
         ward.alert("s1", kind="pause", priority="medium", onset=250)
         page = open_page("patient?stream=s1", width=700, px_per_mm=PX_PER_MM)
         page.click("#list button")
@@ -133,7 +146,7 @@ def test_a_recording_that_ended_long_ago_opens_from_the_archive(ward: Ward, open
     ward.admit("s1", bed="05", started=time.time() - 90_000)
     ward.send("s1", square(np.arange(2500) / 250))
     ward.admit("s1", bed="05", started=time.time() - 90_000, ended=time.time() - 80_000)
-    time.sleep(1.5)
+    until_archived(ward, 2500, ended=True)
     page = open_page("patient?stream=s1")
     expect(page.locator("#head")).to_contain_text("Bed 05")
     expect(page.locator("#head .age")).to_contain_text("ended")

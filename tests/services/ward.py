@@ -100,7 +100,7 @@ class Ward:
         self.bus = LocalBus(str(folder / "bus.sqlite"))
         self.bus.create_topics(TOPICS.values())
         self._producer = self.bus.producer()
-        self._reader = reader
+        self.reader = reader
         self.service = DashboardService(self.bus, reader, Settings(dashboard_port=0))
         self.address = self.service.start()
         self.patients: dict[str, StreamInfo] = {}
@@ -115,7 +115,7 @@ class Ward:
         """Stop the dashboard and start another on the same port, as after a crash."""
         port = int(self.address.rstrip("/").rpartition(":")[2])
         self.service.stop()
-        self.service = DashboardService(self.bus, self._reader, Settings(dashboard_port=port))
+        self.service = DashboardService(self.bus, self.reader, Settings(dashboard_port=port))
         self.service.start()
 
     def publish(self, topic: Topic, key: str, message: Message) -> None:
