@@ -300,5 +300,5 @@ async function main() {
   setInterval(loadPast, HISTORY_EVERY_S * 1000);
 }
 
-window.leadwire = { shell, buffer, view, get frames() { return frames; }, get review() { return review; } };
+window.leadwire = { shell, buffer, view, get past() { return past; }, get frames() { return frames; }, get review() { return review; } };
 main();

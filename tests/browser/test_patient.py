@@ -46,9 +46,9 @@ def until_archived(ward: Ward, sample: int, ended: bool = False) -> None:
     end = time.monotonic() + 30
     while True:
         known = ward.reader.stream("s1")
-        if known is not None and known.end_sample >= sample:
-            if not ended or (known.info is not None and known.info.ended is not None):
-                return
+        over = known is not None and known.info is not None and known.info.ended is not None
+        if known is not None and known.end_sample >= sample and over >= ended:
+            return
         assert time.monotonic() < end, "the archive lags"
         time.sleep(0.1)
 
@@ -150,6 +150,7 @@ def test_a_recording_that_ended_long_ago_opens_from_the_archive(ward: Ward, open
     page = open_page("patient?stream=s1")
     expect(page.locator("#head")).to_contain_text("Bed 05")
     expect(page.locator("#head .age")).to_contain_text("ended")
+    page.wait_for_function("leadwire.past?.data?.edges.length > 0")
     expect(page.locator(".history-note")).to_be_hidden()
     page.locator("#strip canvas").click()
     expect(page.locator("#recorded")).to_be_visible()
