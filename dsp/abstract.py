@@ -47,6 +47,31 @@ class Analyzer(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class PulseTrain:
+    """The latest pulses of one waveform as of the end of a second.
+
+    Attributes
+    ----------
+    name
+        Of the waveform.
+    onsets
+        Sample numbers of the latest pulses (up to 32), ascending.
+    sizes
+        Of the same pulses, in the waveform's own unit.
+    purity
+        Of the same pulses, 0..1: how much of all rises since the last pulse was the pulse.
+    since
+        Where pulses could be found from; the waveform began, or came back, a little earlier.
+    """
+
+    name: str
+    onsets: NDArray[np.int64]
+    sizes: NDArray[np.float64]
+    purity: NDArray[np.float64]
+    since: int = 0
+
+
 @dataclass(slots=True)
 class Second:
     """What a condition is shown once per second of samples.
@@ -82,6 +107,8 @@ class Second:
         saturation and without noise as large as the complexes. A flat line is a clear view.
     usable
         Some lead has nothing wrong with it that rhythm analysis minds; `score` 0..1 is the best lead's.
+    pulses
+        The latest pulses of each pulse waveform of the stream; `dsp.pulse.contradicts` asks them.
     trouble
         Why a second is not seeing or not usable: quality flags joined by commas; else empty.
     """
@@ -106,6 +133,7 @@ class Second:
     usable: bool = False
     score: float = 0.0
     trouble: str = ""
+    pulses: list[PulseTrain] = field(default_factory=list)
 
 
 class Condition(Protocol):

@@ -16,8 +16,18 @@ from dsp.abstract import Condition, Second
 from dsp.beat_book import BeatBook, BookState, merged
 from dsp.beats import BeatClassifier
 from dsp.heart_rate import HeartRateMeter
+from dsp.pulse import PulseDetector
 from dsp.qrs import QrsDetector
-from leadwire.model import UNIT_IN_MV, Beat, HeartRate, RhythmEpisode, SampleChunk, SignalQuality, StreamEvent
+from leadwire.model import (
+    INVALID_SAMPLE,
+    UNIT_IN_MV,
+    Beat,
+    HeartRate,
+    RhythmEpisode,
+    SampleChunk,
+    SignalQuality,
+    StreamEvent,
+)
 
 BLOCK = 4096
 DARK_S = 0.15
@@ -56,6 +66,7 @@ class RunningState(Struct):
     dark: int
     darks: list[int]
     heart: bytes
+    pulse: bytes
     beat_leads: int
     fresh: list[int]
     conditions: dict[str, msgspec.Raw]
@@ -88,6 +99,7 @@ class Running:
         self._book = BeatBook()
         self._quality = quality.QualityMeter(layout.fs, len(ecg))
         self._heart = HeartRateMeter(layout.fs)
+        self._pulse = PulseDetector(layout.fs, layout.sig_name, layout.units, origin)
         self._beat_leads = 0
         self._dark = np.zeros(1, dtype=np.int64)
         self._darks: list[int] = []
@@ -119,7 +131,9 @@ class Running:
             base = np.array(chunk.baseline, dtype=np.float64)[self._columns]
             self._scale = np.column_stack([base, unit / gain])
             self._rails = np.column_stack([(-32767 - base) * unit / gain, (32767 - base) * unit / gain])
+            self._pulse.calibrate(chunk)
         if chunk.lead_off != self._off_names:
+            self._pulse.calibrate(chunk)
             self._off_names = chunk.lead_off
             self._off = np.array([name in chunk.lead_off for name in self._leads], dtype=np.bool_)
 
@@ -134,7 +148,7 @@ class Running:
             n = _to_mv(
                 d[a : a + BLOCK], self._columns, self._scale, self._off, self._dark_rows, self._dark, x, darks
             )
-            self._rows(x, darks[:n], out)
+            self._rows(x, d[a : a + BLOCK], darks[:n], out)
 
     def missing(self, n_samples: int, out: list[StreamEvent]) -> None:
         """Take `n_samples` rows without measurement."""
@@ -149,7 +163,8 @@ class Running:
             self._dark[0] = before + len(x)
             n = int(before < self._dark_rows <= before + len(x))
             darks[0] = self._dark_rows - before - 1
-            self._rows(x, darks[:n], out)
+            nothing = np.full((len(x), len(self.layout.sig_name)), INVALID_SAMPLE, np.int16)
+            self._rows(x, nothing, darks[:n], out)
         self._off = off
 
     def jump(self, n_samples: int) -> None:
@@ -161,6 +176,7 @@ class Running:
             return
         self._zero += n_samples
         self._quality.skip(n_samples)
+        self._pulse.skip(n_samples)
         self._number, self._stop = self._locate(self._at)
 
     def state(self) -> RunningState:
@@ -176,6 +192,7 @@ class Running:
             dark=int(self._dark[0]),
             darks=self._darks,
             heart=self._heart.state.tobytes(),
+            pulse=self._pulse.state.tobytes(),
             beat_leads=self._beat_leads,
             fresh=self._second.fresh,
             conditions={n: msgspec.Raw(msgspec.msgpack.encode(c.state)) for n, c in self._conditions.items()},
@@ -194,6 +211,7 @@ class Running:
         self._dark[0] = state.dark
         self._darks = state.darks
         self._heart.state[:] = np.frombuffer(state.heart, dtype=np.int64)
+        self._pulse.state[:] = np.frombuffer(state.pulse).reshape(self._pulse.state.shape)
         self._beat_leads = state.beat_leads
         self._second.fresh = state.fresh
         for name, raw in state.conditions.items():
@@ -213,8 +231,14 @@ class Running:
     def _empty(self, n: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         return np.empty((n, len(self._leads))), np.empty(n // self._dark_rows + 1, dtype=np.int64)
 
-    def _rows(self, x: NDArray[np.float64], darks: NDArray[np.int64], out: list[StreamEvent]) -> None:
-        """Run rows (n_samples, n_leads) in mV through everything."""
+    def _rows(
+        self,
+        x: NDArray[np.float64],
+        d: NDArray[np.int16],
+        darks: NDArray[np.int64],
+        out: list[StreamEvent],
+    ) -> None:
+        """Run rows (n_samples, n_leads) in mV, and the same ones as digits, through everything."""
         assert self._qrs is not None
         n, first = len(x), self._at
         if len(darks):
@@ -227,6 +251,7 @@ class Running:
             stop = self._stop
             take = min(n, stop - first)
             self._quality.feed(x[row:take], self._off, first + row - start, stop - start)
+            self._pulse.feed(d[row:take])
             row = take
             if first + take == stop:
                 while told < len(beats) and beats[told][1] + self._zero < stop:
@@ -294,6 +319,7 @@ class Running:
         rate, now.irregularity = heart.rate(now.known)
         now.rate = None if rate is None else round(rate, 1)
         now.flags = flags
+        now.pulses = self._pulse.trains()
         now.score = round(max(self._quality.scores.tolist()), 2)
         union = 0
         now.measured = now.usable = False

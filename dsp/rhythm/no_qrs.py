@@ -10,6 +10,8 @@ What is silence, and what is blindness:
   when a lead is back, and an open episode ends: the technical alarm has taken over.
 - All measured leads noisy or saturated: complexes may hide. The count goes on, but what it finds
   is only told as `withheld`, with the reason, until the view has been clear for the whole limit.
+- A pulse that went on through it all (`dsp.pulse.contradicts`): the heart beats, the electrodes do not
+  see it. Withheld likewise, as ``pulse``; when the pulse ends too, the count of a clear view begins.
 - **A flat line on leads reported as connected is a clear view.** IEC 60601-2-27 asks for asystole to be
   alarmed, and for a lead fault to be told apart by electrode status, which the device sends us.
   Equipment that is not sure must not stay silent: so asystole is announced, its
@@ -24,6 +26,7 @@ from msgspec import Struct
 
 from dsp.abstract import Second, condition
 from dsp.episodes import begin, end
+from dsp.pulse import contradicts
 from dsp.quality import FLAT, UNMEASURED_MASK
 from leadwire.model import RhythmEpisode
 from leadwire.settings import Limits
@@ -84,9 +87,12 @@ class NoQrs:
     def _silence(self, now: Second, until: int, out: list[RhythmEpisode]) -> None:
         """Say what a silence that lasted until sample `until` amounts to."""
         s = self.state
-        silent, clear = (until - s.silent_from) / now.fs, (until - s.clear_from) / now.fs
+        silent = (until - s.silent_from) / now.fs
         if silent < self._pause_s or (s.asystole is not None and not s.asystole.withheld):
             return
+        if contradicts(now, s.silent_from):
+            s.clear_from, s.trouble = until, "pulse"
+        clear = (until - s.clear_from) / now.fs
         if clear >= self._asystole_s or (silent >= self._asystole_s and s.asystole is None):
             self._end_asystole(s.clear_from, out)
             self._end_pause(until, out)

@@ -6,15 +6,21 @@ ends after `END_S` seconds back inside by `HYSTERESIS`; of the two levels the wo
 
 Noise makes irregular false beats, and a fast regular rhythm makes no quiet slices (see `quality.py`):
 so a rate is withheld only where most of the window was not usable *and* the intervals are
-irregular. A rate that cannot be told for `UNKNOWN_S` ends the episode (asystole or a technical
-condition speaks then).
+irregular, the `LATEST` ones among themselves as well. A pulse (`dsp.pulse`) whose rate is beyond the
+limit too confirms it; one inside the limit by `AGREE` withholds it, but not against a clean regular ECG.
+
+Extreme bradycardia does not wait until the window has forgotten the faster beats: `SLOW_INTERVALS` in a
+row longer than the limit's, and a shown rate below it, are enough. A rate that cannot be told for
+`UNKNOWN_S` ends the episode (asystole or a technical condition speaks then).
 """
 
+import numpy as np
 from msgspec import Struct, field
 
 from dsp.abstract import Second, condition
 from dsp.episodes import begin, end
 from dsp.heart_rate import WINDOW_S
+from dsp.pulse import rate
 from leadwire.model import RhythmEpisode
 from leadwire.settings import Limits
 
@@ -24,6 +30,9 @@ UNKNOWN_S = 3
 HYSTERESIS = 0.03  # of the limit
 IRREGULAR = 0.15
 POOR_S = 3  # of the window's 8 s
+LATEST, EVEN = 8, 0.3  # intervals: regular if the longest and the shortest differ by less of the middle
+SLOW_INTERVALS = 3
+AGREE = 0.15
 
 
 class RateState(Struct):
@@ -61,12 +70,14 @@ class _Rate:
         s.unknown = 0
         for i, limit in enumerate(self._limits):
             s.above[i] = s.above[i] + 1 if self._sign * (now.rate - limit) > 0 else 0
+        if self._sign < 0 and s.above[1] == 1 and self._slow(now):
+            s.above[1] = BEGIN_S
         reached = 2 if s.above[1] >= BEGIN_S else 1 if s.above[0] >= BEGIN_S else 0
         if reached == 1 and s.above[1] and s.level == 0:
             return []  # the next second will tell which of the two it is
         withheld = ""
-        if s.poor.bit_count() >= POOR_S and now.irregularity > IRREGULAR:
-            withheld = s.trouble
+        if reached and (s.level < reached or (s.episode is not None and s.episode.withheld)):
+            withheld = self._doubt(now, self._limits[reached - 1])
         if reached > s.level:
             return self._change(now, reached, withheld)
         if s.level == 0:
@@ -78,6 +89,25 @@ class _Rate:
         if s.episode is not None and s.episode.withheld and not withheld and reached:
             return self._change(now, reached, "")
         return []
+
+    def _slow(self, now: Second) -> bool:
+        rr = np.diff(now.beats[-1 - SLOW_INTERVALS :]) / now.fs
+        return len(rr) == SLOW_INTERVALS and bool(rr.min() * self._limits[1] > 60)
+
+    def _doubt(self, now: Second, limit: float) -> str:
+        """Why a rate beyond `limit` must not be announced; empty: it may."""
+        pulse = rate(now)
+        if pulse is not None and self._sign * (pulse - limit) > 0:
+            return ""
+        rr = np.sort(np.diff(now.beats[-1 - LATEST :]))
+        even = len(rr) == LATEST and rr[-1] - rr[0] < EVEN * rr[LATEST // 2]
+        irregular = now.irregularity > IRREGULAR and not even
+        if self.state.poor.bit_count() >= POOR_S and irregular:
+            return self.state.trouble
+        doubtful = self.state.poor > 0 or now.irregularity > IRREGULAR
+        if doubtful and pulse is not None and self._sign * (pulse - limit) < -AGREE * limit:
+            return "pulse"
+        return ""
 
     def open(self) -> list[RhythmEpisode]:
         return [] if self.state.episode is None else [self.state.episode]
