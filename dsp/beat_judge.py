@@ -6,10 +6,24 @@ from typing import NamedTuple
 import numpy as np
 
 from dsp import beat_state as b
+from dsp.beat_model import Model, odds
 from dsp.beat_rhythm import context, remember_interval
-from dsp.beat_shape import align, choose_dominant, correlate, extent, join, lead_weights, sharpness, window
+from dsp.beat_shape import (
+    align,
+    choose_dominant,
+    correlate,
+    extent,
+    join,
+    lead_weights,
+    merge,
+    sharpness,
+    window,
+)
 from dsp.beat_state import Floats, Ints, State
 from dsp.qrs_state import kernel
+
+IRREGULARITY = b.FEATURES.index("irregularity")
+N_SHAPE = b.FEATURES.index("rr 8")
 
 
 class Out(NamedTuple):
@@ -24,7 +38,7 @@ class Out(NamedTuple):
 
 
 @kernel
-def judge(st: State, i: int, known: int, cfg: b.Config, weights: Floats, out: Out) -> None:
+def judge(st: State, i: int, known: int, cfg: b.Config, model: Model, out: Out) -> None:
     """Classify beat number i; `known` is the last input sample that may be used."""
     n = st.n
     own = st.beats[b.row(i)]
@@ -32,7 +46,7 @@ def judge(st: State, i: int, known: int, cfg: b.Config, weights: Floats, out: Ou
     x = np.empty((st.low.shape[0], st.templates.shape[2]))
     weight = np.empty(len(x))
     phi = np.zeros(b.N_PHI)
-    ratio = context(st, i, known, cfg, phi, 21)
+    ratio = context(st, i, known, cfg, phi, N_SHAPE)
     own[b.B_RATIO] = ratio
     valid = 0
     if n[b.M] - at > cfg.right and n[b.M] - at + cfg.left < st.low.shape[1]:
@@ -47,11 +61,11 @@ def judge(st: State, i: int, known: int, cfg: b.Config, weights: Floats, out: Ou
         phi[20] = own[b.B_QUALITY]
         before, within = sharpness(st, at, cfg)
         paced = before > b.PULSE_MV and before > b.PULSE_RATIO * within
-        code = b.PACED if paced else decide(phi, weights)
-        t = join(st, x, t, lag, ratio, phi[5], math.exp(phi[7]))
-        own[b.B_TEMPLATE] = t
+        code = b.PACED if paced else decide(st, phi, t, model)
+        t = join(st, x, t, lag, ratio, phi[5], math.exp(phi[7]), odds(model, 0, phi))
+        own[b.B_TEMPLATE] = merge(st, t, i, weight, cfg)
         choose_dominant(st)
-    remember_interval(st, own[b.B_RR])
+    remember_interval(st, i)
     own[b.B_CLASS] = code
     n[b.TOTAL] += 1
     k = out.n[0]
@@ -59,6 +73,12 @@ def judge(st: State, i: int, known: int, cfg: b.Config, weights: Floats, out: Ou
     if len(out.trace):
         out.trace[k, :] = phi
     out.n[0] += 1
+
+
+@kernel
+def quotients(c: Floats) -> tuple[float, float]:
+    """Return the correlation coefficient and the ratio of energies of what `correlate` measured."""
+    return c[0] / math.sqrt(max(c[1] * c[2], 1e-12)), c[1] / max(c[2], 1e-9)
 
 
 @kernel
@@ -73,24 +93,25 @@ def shape(st: State, x: Floats, weight: Floats, cfg: b.Config, phi: Floats) -> t
     mine, my_lag, my_rho, other = -1, 0, 0.0, 0.0
     lag = 0
     phi[0] = phi[1] = phi[14] = phi[16] = 1.0
-    for t in range(b.N_TEMPLATES):
-        if stats[t, b.S_COUNT] <= 0.0:
-            continue
-        found = align(x, templates[t], weight, cfg, best)
-        rho = best[0] / math.sqrt(max(best[1] * best[2], 1e-12))
-        size = best[1] / max(best[2], 1e-9)
-        if t == dominant:
-            lag = found
-            phi[0], phi[1] = rho, best[3]
-            phi[2] = math.log(max(size, 1e-3))
-            phi[3] = math.log(max((best[1] + best[2] - 2.0 * best[0]) / max(best[2], 1e-9), 1e-3))
-            phi[4] = abs(found) / cfg.rate
-        elif rho > other:
-            other = rho
-        if rho > my_rho and 0.4 < size < 2.5:
-            mine, my_lag, my_rho = t, found, rho
     phi[5] = measured[0]
     phi[6] = math.log(max(measured[0], 0.01) / max(stats[dominant, b.S_WIDTH], 0.01)) if known else 0.0
+    if known:
+        lag = align(x, templates[dominant], weight, cfg, best)
+        rho, size = quotients(best)
+        phi[0], phi[1] = rho, best[3]
+        phi[2] = math.log(max(size, 1e-3))
+        phi[3] = math.log(max((best[1] + best[2] - 2.0 * best[0]) / max(best[2], 1e-9), 1e-3))
+        phi[4] = abs(lag) / cfg.rate
+        if rho > b.JOIN and b.SMALLER < size < b.LARGER and phi[6] < b.WIDER:
+            mine, my_lag, my_rho = dominant, lag, rho
+    for t in range(b.N_TEMPLATES):
+        if mine == dominant or t == dominant or stats[t, b.S_COUNT] <= 0.0:
+            continue
+        found = align(x, templates[t], weight, cfg, best)
+        rho, size = quotients(best)
+        other = max(other, rho)
+        if rho > my_rho and b.SMALLER < size < b.LARGER:
+            mine, my_lag, my_rho = t, found, rho
     phi[7] = math.log(max(measured[1], 0.5))
     phi[8] = math.log(max(measured[1], 0.5) / max(stats[dominant, b.S_FREQUENCY], 0.5)) if known else 0.0
     phi[9] = other
@@ -120,13 +141,17 @@ def shape(st: State, x: Floats, weight: Floats, cfg: b.Config, phi: Floats) -> t
 
 
 @kernel
-def decide(phi: Floats, weights: Floats) -> int:
-    """Return the class of a beat with features phi."""
-    wide = phi[5] > 0.11 or phi[6] > 0.3
-    if phi[0] < 0.75 and (wide or phi[24] < b.PREMATURE):
+def decide(st: State, phi: Floats, t: int, model: Model) -> int:
+    """Return the class of a beat with features phi that belongs to template t (-1: none).
+
+    What the members of a template were taken for before counts beside the beat's own look.
+    """
+    v = odds(model, 0, phi)
+    if t >= 0:
+        n = min(st.stats[t, b.S_N], b.TEMPLATE_BEATS)
+        v += (st.stats[t, b.S_V] - v) * b.TEMPLATE_PART * n / b.TEMPLATE_BEATS
+    if v > b.V_ODDS:
         return b.VENTRICULAR
-    if phi[0] < 0.9 and wide and phi[24] < b.PREMATURE:
-        return b.VENTRICULAR
-    if phi[24] < b.PREMATURE and phi[0] > 0.8 and phi[29] < 0.15:
+    if phi[IRREGULARITY] < b.IRREGULAR and odds(model, 1, phi) > b.S_ODDS:
         return b.SUPRAVENTRICULAR
     return b.NORMAL

@@ -18,34 +18,26 @@ def median(values: Floats) -> float:
 
 
 @kernel
-def reference(st: State, i: int) -> float:
-    """Return the interval that a timely beat would have now, in s.
+def irregularity(rr: Floats) -> float:
+    """Return how irregular intervals (latest first) are: the median change from one to the next, relative.
 
-    It is the median of the latest timely ones of the dominant shape; without any that of all; 0 if nothing
-    is known.
+    The least of the changes over one, two and three intervals counts: bigeminy and trigeminy are regular.
     """
-    beats = st.beats
-    timely, every = np.empty(12), np.empty(12)
-    n = m = 0
-    for k in range(i - 1, max(-1, i - b.N_PAST - 1), -1):
-        r = beats[b.row(k)]
-        rr = r[b.B_RR]
-        if rr <= 0.0:
-            continue
-        if m < 12:
-            every[m] = rr
-            m += 1
-        if n < 12 and r[b.B_RATIO] > b.PREMATURE and r[b.B_TEMPLATE] == st.n[b.DOMINANT]:
-            timely[n] = rr
-            n += 1
-    if n >= 2:
-        return median(timely[:n])
-    return median(every[:m]) if m else 0.0
+    least = 1.0
+    n = len(rr)
+    for lag in range(1, 4):
+        if n - lag < 3:
+            break
+        change = np.empty(n - lag)
+        for k in range(n - lag):
+            change[k] = abs(math.log(rr[k] / rr[k + lag]))
+        least = min(least, median(change))
+    return least if n >= 4 else 0.0
 
 
 @kernel
 def context(st: State, i: int, known: int, cfg: b.Config, phi: Floats, at: int) -> float:
-    """Write the rhythm features of beat i from phi[at] on, and return its prematurity RR / reference.
+    """Write the rhythm features of beat i from phi[at] on, and return its RR / timely interval.
 
     `known` is the input sample up to which everything is known. Unknown ratios are 1.
     """
@@ -65,14 +57,9 @@ def context(st: State, i: int, known: int, cfg: b.Config, phi: Floats, at: int) 
                 if rr > 0.0:
                     nearest = min(nearest, abs(math.log(rr / past[n])))
             n += 1
-    ref = reference(st, i)
+    ref = st.v[b.TIMELY_RR]
     m8 = median(past[: min(n, 8)].copy()) if n else 0.0
-    irregular = 0.0
-    if n >= 4:
-        recent = past[: min(n, 16)].copy()
-        recent.sort()
-        q = len(recent)
-        irregular = (recent[(3 * q) // 4] - recent[q // 4]) / max(recent[q // 2], 0.1)
+    irregular = irregularity(past[: min(n, 20)])
     m32 = median(past[:n]) if n else 0.0
     slow = st.v[b.SLOW_RR]
     previous = beats[b.row(i - 1)][b.B_RR] if i > 0 else 0.0
@@ -105,10 +92,24 @@ def context(st: State, i: int, known: int, cfg: b.Config, phi: Floats, at: int) 
 
 
 @kernel
-def remember_interval(st: State, rr: float) -> None:
-    """Let the slow mean interval follow."""
+def remember_interval(st: State, i: int) -> None:
+    """Let the slow mean and the timely interval follow beat i, whose template is known.
+
+    The timely interval is the one that a sinus beat would have: it follows intervals near it between beats
+    of the dominant shape within a few beats, and any other only slowly: a run of early beats stays early.
+    """
+    v = st.v
+    own = st.beats[b.row(i)]
+    rr = own[b.B_RR]
     if rr <= 0.0 or rr > 2.5:
         return
-    v = st.v
     v[b.SLOW_N] = min(v[b.SLOW_N] + 1.0, b.SLOW_BEATS)
     v[b.SLOW_RR] += (rr - v[b.SLOW_RR]) / v[b.SLOW_N]
+    dominant = st.n[b.DOMINANT]
+    if own[b.B_TEMPLATE] != dominant or st.beats[b.row(i - 1)][b.B_TEMPLATE] != dominant:
+        return
+    v[b.TIMELY_N] += 1.0
+    timely = v[b.TIMELY_RR]
+    near = b.TIMELY_LOW * timely < rr < b.TIMELY_HIGH * timely
+    part = 1.0 / (b.TIMELY_BEATS if near else b.OTHER_BEATS)
+    v[b.TIMELY_RR] += max(part, 1.0 / v[b.TIMELY_N]) * (rr - timely)

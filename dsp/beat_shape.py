@@ -158,7 +158,9 @@ def sharpness(st: State, at: int, cfg: b.Config) -> tuple[float, float]:
 
 
 @kernel
-def join(st: State, x: Floats, t: int, lag: int, ratio: float, width: float, frequency: float) -> int:
+def join(
+    st: State, x: Floats, t: int, lag: int, ratio: float, width: float, frequency: float, v: float
+) -> int:
     """Average a beat into template t, or (t < 0) let it found one in the poorest place; returns which."""
     stats = st.stats
     for k in range(b.N_TEMPLATES):
@@ -178,6 +180,7 @@ def join(st: State, x: Floats, t: int, lag: int, ratio: float, width: float, fre
     stats[t, b.S_RATIO] += part * (ratio - stats[t, b.S_RATIO])
     stats[t, b.S_WIDTH] += part * (width - stats[t, b.S_WIDTH])
     stats[t, b.S_FREQUENCY] += part * (frequency - stats[t, b.S_FREQUENCY])
+    stats[t, b.S_V] += part * (v - stats[t, b.S_V])
     length = x.shape[1]
     for lead in range(len(x)):
         for j in range(length):
@@ -188,12 +191,40 @@ def join(st: State, x: Floats, t: int, lag: int, ratio: float, width: float, fre
 
 
 @kernel
+def merge(st: State, t: int, i: int, weight: Floats, cfg: b.Config) -> int:
+    """Unite template t with the dominant one if they have become alike; returns which it is now."""
+    stats, dominant = st.stats, int(st.n[b.DOMINANT])
+    if t == dominant or stats[dominant, b.S_COUNT] <= 0.0 or stats[t, b.S_N] < 2.0:
+        return t
+    best = np.zeros(4)
+    lag = align(st.templates[t], st.templates[dominant], weight, cfg, best)
+    size = best[1] / max(best[2], 1e-9)
+    if best[0] < b.MERGE * math.sqrt(best[1] * best[2]) or not b.SMALLER < size < b.LARGER:
+        return t
+    if abs(lag) > 0.025 * cfg.rate:
+        return t
+    stats[dominant, b.S_COUNT] += stats[t, b.S_COUNT]
+    stats[t] = 0.0
+    for k in range(max(0, i - b.N_BEATS + 1), i + 1):
+        if st.beats[b.row(k)][b.B_TEMPLATE] == t:
+            st.beats[b.row(k)][b.B_TEMPLATE] = dominant
+    return dominant
+
+
+@kernel
 def choose_dominant(st: State) -> None:
-    """The dominant template: the most frequent; early and wide ones have to be much more frequent.
+    """The dominant template: the most frequent; early or wide ones have to be much more frequent.
 
     An old choice stays until another is clearly better: what is measured against it must not swing.
     """
     stats = st.stats
+    total = 0.0
+    for t in range(b.N_TEMPLATES):
+        total += stats[t, b.S_COUNT]
+    narrow = 1.0
+    for t in range(b.N_TEMPLATES):
+        if stats[t, b.S_COUNT] > 0.1 * total:
+            narrow = min(narrow, max(stats[t, b.S_WIDTH], 0.03))
     best, most = int(st.n[b.DOMINANT]), -1.0
     for t in range(b.N_TEMPLATES):
         value = stats[t, b.S_COUNT]
@@ -201,7 +232,7 @@ def choose_dominant(st: State) -> None:
             continue
         if stats[t, b.S_RATIO] < b.PREMATURE:
             value *= 0.25
-        value *= min(1.0, (0.12 / max(stats[t, b.S_WIDTH], 0.04)) ** 2)
+        value *= min(1.0, (narrow / max(stats[t, b.S_WIDTH], 0.03)) ** 1.5)
         if t == st.n[b.DOMINANT]:
             value *= 1.3
         if value > most:

@@ -40,21 +40,31 @@ LAG_S = 0.045
 
 # Templates.
 N_TEMPLATES = 6
-JOIN = 0.93  # correlation from which a beat belongs to a template
+JOIN = 0.9  # correlation from which a beat belongs to a template
+MERGE = 0.94  # and from which a template is the dominant one
+SMALLER, LARGER = 0.4, 2.5  # in energy: no longer the same
+WIDER = 0.35  # so much (in logarithm) wider than the dominant one is another
 FADE_BEATS = 100.0  # memory of the templates' counts
 LEARN_BEATS = 12.0  # memory of their shapes
-PREMATURE = 0.85  # of the reference interval
+PREMATURE = 0.85  # of the timely interval
+
+TEMPLATE_PART, TEMPLATE_BEATS = 0.5, 6.0  # weight of the other members' log odds of V, from so many on
+
+V_ODDS, S_ODDS = -0.4, -0.85  # log odds from which a beat is called V, S
+IRREGULAR = 0.10  # in fibrillation no beat is early
 
 N_BEATS = 64  # remembered
 N_PAST = 32  # R-R intervals looked back on
 SLOW_BEATS = 250.0  # memory of the slow mean interval
+TIMELY_LOW, TIMELY_HIGH = 0.87, 1.18  # of the timely interval: another one, which it follows
+TIMELY_BEATS, OTHER_BEATS = 8.0, 50.0  # how fast it follows these, and all others
 
 # State.n
 IN, PHASE, M, DARK_N, JUDGED, BEATS, DOMINANT, TOTAL, SEEN = range(9)
 DARKS = 10  # the latest four inner samples at which all leads became dark
 N_INTS = 16
 # State.v
-SLOW_RR, SLOW_N = range(2)
+SLOW_RR, SLOW_N, TIMELY_RR, TIMELY_N = range(4)
 N_FLOATS = 4
 # State.lead: one row per lead
 FED, MISSING, FILTERS = 0, 1, 2
@@ -65,8 +75,8 @@ N_LEAD = HISTORY + MAX_HISTORY
 B_R, B_DETECTED, B_RR, B_QUALITY, B_RATIO, B_TEMPLATE, B_RHO, B_CLASS, B_V, B_S = range(10)
 N_BEAT = 12
 # State.stats: one row per template
-S_COUNT, S_N, S_RATIO, S_WIDTH, S_LAST, S_FREQUENCY = range(6)
-N_STATS = 6
+S_COUNT, S_N, S_RATIO, S_WIDTH, S_LAST, S_FREQUENCY, S_V = range(7)
+N_STATS = 7
 
 SYMBOLS: Final = "NSVF/Q"
 """Beat classes as the kernels number them."""
@@ -97,7 +107,7 @@ FEATURES = (
     "rr 8",
     "rr 32",
     "rr slow",
-    "rr reference",
+    "rr timely",
     "rr previous ratio",
     "rr to previous",
     "rr next",

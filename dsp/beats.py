@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from dsp import beat_state as b
 from dsp.beat_front import feed
 from dsp.beat_judge import Out, judge
+from dsp.beat_model import Model, load
 from dsp.beat_state import Floats, State
 from dsp.qrs_state import kernel
 
@@ -31,6 +32,8 @@ class BeatClassifier:
         Sampling rate in Hz, 100 to 1000.
     n_sig
         Number of leads.
+    model
+        Another model than the one that ships (for fitting).
 
     Attributes
     ----------
@@ -38,13 +41,13 @@ class BeatClassifier:
         A class is known this long after the R peak, in s, or with the beat itself if that is reported later.
     """
 
-    def __init__(self, fs: float, n_sig: int) -> None:
+    def __init__(self, fs: float, n_sig: int, model: Model | None = None) -> None:
         self.fs = float(fs)
         self.n_sig = n_sig
         self.delay_s = b.WAIT_S
         self._config = b.configuration(self.fs)
         self._state = b.empty_state(n_sig, self._config)
-        self._weights = np.zeros(1)
+        self._model = load() if model is None else model
 
     def process(self, x: ArrayLike, beats: NDArray[np.void]) -> NDArray[np.int64]:
         """Take the next samples and the beats that became known in them; return the classes that did.
@@ -69,7 +72,7 @@ class BeatClassifier:
         found = np.empty((len(beats), 3))
         found[:, 0], found[:, 1], found[:, 2] = beats["sample"], beats["detected"], beats["quality"]
         out = Out(np.empty((len(beats) + b.N_BEATS, 3), np.int64), np.zeros(1, np.int64), trace)
-        run(samples, found, self._state, self._config, self._weights, out)
+        run(samples, found, self._state, self._config, self._model, out)
         return out.i[: out.n[0]]
 
     def snapshot(self) -> bytes:
@@ -101,7 +104,7 @@ class BeatClassifier:
 
 
 @kernel
-def run(x: Floats, found: Floats, st: State, cfg: b.Config, weights: Floats, out: Out) -> None:
+def run(x: Floats, found: Floats, st: State, cfg: b.Config, model: Model, out: Out) -> None:
     """Take samples and beats (sample, detected, quality) in the order in which they became known."""
     n = st.n
     origin = n[b.IN]
@@ -123,9 +126,7 @@ def run(x: Floats, found: Floats, st: State, cfg: b.Config, weights: Floats, out
             add(st, found[k], cfg)
             k += 1
         elif due < origin + len(x):
-            judge(
-                st, n[b.JUDGED], max(due, int(st.beats[b.row(n[b.JUDGED]), b.B_DETECTED])), cfg, weights, out
-            )
+            judge(st, n[b.JUDGED], max(due, int(st.beats[b.row(n[b.JUDGED]), b.B_DETECTED])), cfg, model, out)
             n[b.JUDGED] += 1
         else:
             return

@@ -1,0 +1,209 @@
+"""Fit the beat classifier's trees (`dsp/models/beats.json`) and cross-validate them by person.
+
+    python -m benchmarks.train_beats --data DIR [--out FILE] [--folds N]
+
+Data: MIT-BIH Arrhythmia, the records of DS1 (de Chazal et al. 2004) and no others; first lead, and both
+together. Each lead count of each record is one voice: a person with a thousand ectopic beats counts for
+little more than one with fifty. Gradient boosting with monotonic constraints, fixed seed. With `--folds`
+each person's beats are classified by trees that never saw that person (201 and 202 are one), through
+the streaming classifier itself; nothing is written then.
+"""
+
+import argparse
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks import beat_score
+from dsp import beat_state as b
+from dsp.beat_model import Model, flatten
+from dsp.beats import BeatClassifier
+from dsp.qrs import QrsDetector
+
+DS1 = (
+    *("101", "106", "108", "109", "112", "114", "115", "116", "118", "119", "122"),
+    *("124", "201", "203", "205", "207", "208", "209", "215", "220", "223", "230"),
+)
+MODEL = Path(__file__).parents[1] / "dsp" / "models" / "beats.json"
+SEED = 0
+MOST = 400
+"""Beats of one class, record and lead count that are drawn for fitting."""
+
+# The direction in which a feature may push: 1 towards the class, -1 away, 0 either.
+V_FEATURES = {
+    "rho": -1,
+    "rho of the worst lead": -1,
+    "difference": 1,
+    "energy": 0,
+    "width": 1,
+    "width ratio": 1,
+    "frequency ratio": -1,
+    "own": -1,
+    "share": -1,
+    "template width": 1,
+    "template ratio": -1,
+    "rho T": -1,
+    "rho P": -1,
+    "rr timely": -1,
+    "rr 8": -1,
+    "irregularity": 0,
+    "before": 0,
+    "previous rho": 0,
+}
+S_FEATURES = {
+    "rr timely": -1,
+    "rr slow": -1,
+    "irregularity": -1,
+    "rho": 1,
+    "width ratio": -1,
+    "rho P": -1,
+    "difference P": 1,
+}
+
+
+@dataclass(frozen=True)
+class Beats:
+    """Features (n, N_PHI) of beats, their true classes, and whose (record) and how many leads."""
+
+    phi: NDArray[np.float64]
+    true: NDArray[np.int64]
+    record: NDArray[np.str_]
+    leads: NDArray[np.int64]
+
+
+def gather(records: list[beat_score.Record], model: Model) -> Beats:
+    """Measure the features of every beat that is found in the records."""
+    phi, true, names, leads = [], [], [], []
+    for record in records:
+        for n in sorted({1, record.x.shape[1]}):
+            x = np.ascontiguousarray(record.x[:, :n])
+            found = QrsDetector(record.fs, n).process(x)
+            trace = np.zeros((len(found) + b.N_BEATS, b.N_PHI))
+            told = BeatClassifier(record.fs, n, model)._process(x, found, trace)
+            phi.append(trace[: len(told)])
+            true.append(beat_score.truth(record, told[:, 0]))
+            names += [record.name] * len(told)
+            leads += [n] * len(told)
+    return Beats(np.concatenate(phi), np.concatenate(true), np.array(names), np.array(leads))
+
+
+def fit(beats: Beats, some: NDArray[np.bool_]) -> dict[str, Any]:
+    """Return the document of a model fitted to `some` of the beats."""
+    rng = np.random.default_rng(SEED)
+    weight = np.zeros(len(beats.true))
+    for code in (b.NORMAL, b.SUPRAVENTRICULAR, b.VENTRICULAR, b.FUSION, beat_score.NO_BEAT):
+        mine = some & (beats.true == code)
+        for name in np.unique(beats.record[mine]):
+            for n in np.unique(beats.leads):
+                all_ = np.flatnonzero(mine & (beats.record == name) & (beats.leads == n))
+                if len(all_):
+                    drawn = rng.choice(all_, min(len(all_), MOST), replace=False)
+                    weight[drawn] = len(all_) ** 0.6 / len(drawn)
+        if mine.any():
+            weight[mine] *= mine.sum() / weight[mine].sum()
+    timely = beats.phi[:, b.FEATURES.index("irregularity")] < b.IRREGULAR
+    fusion = beats.true == b.FUSION
+    return {
+        "about": "fitted by benchmarks/train_beats.py to MIT-BIH DS1; trees are lists of nodes: "
+        "[feature, threshold, node if <=, node if >] or [log odds]",
+        "V": _trees(beats, V_FEATURES, b.VENTRICULAR, weight * ~fusion),
+        "S": _trees(beats, S_FEATURES, b.SUPRAVENTRICULAR, weight * timely),
+    }
+
+
+def _trees(beats: Beats, features: dict[str, int], code: int, weight: NDArray[np.float64]) -> dict[str, Any]:
+    from sklearn.ensemble import HistGradientBoostingClassifier  # type: ignore[import-untyped]
+
+    columns = [b.FEATURES.index(name) for name in features]
+    used = weight > 0
+    fitted = HistGradientBoostingClassifier(
+        max_iter=60,
+        learning_rate=0.15,
+        max_leaf_nodes=6,
+        l2_regularization=10.0,
+        min_samples_leaf=30,
+        max_features=0.5,
+        max_bins=64,
+        early_stopping=False,
+        monotonic_cst=list(features.values()),
+        random_state=SEED,
+    ).fit(beats.phi[used][:, columns], beats.true[used] == code, sample_weight=weight[used])
+    trees = []
+    for (predictor,) in fitted._predictors:
+        trees.append(
+            [
+                [round(float(node["value"]), 5)]
+                if node["is_leaf"]
+                else [
+                    int(node["feature_idx"]),
+                    round(float(node["num_threshold"]), 5),
+                    int(node["left"]),
+                    int(node["right"]),
+                ]
+                for node in predictor.nodes
+            ]
+        )
+    return {
+        "features": list(features),
+        "bias": round(float(np.ravel(fitted._baseline_prediction)[0]), 5),
+        "trees": trees,
+    }
+
+
+def person(name: str) -> str:
+    """Whose record it is: 201 and 202 are one person's."""
+    return "201" if name == "202" else name
+
+
+def cross_validate(records: list[beat_score.Record], beats: Beats, folds: int) -> dict[str, Model]:
+    """Return for each record a model that was fitted without its person."""
+    persons = sorted({person(record.name) for record in records})
+    np.random.default_rng(1).shuffle(persons)
+    models = {}
+    for k in range(folds):
+        out = persons[k::folds]
+        some = ~np.isin([person(name) for name in beats.record], out)
+        model = flatten(fit(beats, some))
+        models.update({r.name: model for r in records if person(r.name) in out})
+    return models
+
+
+def empty() -> Model:
+    """A model that knows nothing."""
+    nothing: dict[str, Any] = {"features": [], "bias": -5.0, "trees": []}
+    return flatten({"V": nothing, "S": nothing})
+
+
+def main() -> None:
+    """See the module."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--out", type=Path, default=MODEL)
+    parser.add_argument("--folds", type=int, default=0)
+    args = parser.parse_args()
+    start = time.time()
+    records = [r for name in DS1 if (r := beat_score.read(args.data / name)) is not None]
+    beats = gather(records, empty())
+    print(f"{len(beats.true)} beats of {len(records)} records, {time.time() - start:.0f} s")
+    if not args.folds:
+        args.out.write_text(json.dumps(fit(beats, np.ones(len(beats.true), bool))) + "\n", encoding="utf-8")
+        return
+    models = cross_validate(records, beats, args.folds)
+    for n in (1, 2):
+        total = beat_score.Confusion()
+        for record in records:
+            told = beat_score.classify(record, n, models[record.name])
+            one = beat_score.confusion(record, told)
+            total = total + one
+            print(n, record.name, one)
+        print(n, "total", total, total.metrics())
+    print(f"{time.time() - start:.0f} s")
+
+
+if __name__ == "__main__":
+    main()
