@@ -25,6 +25,7 @@ MONITOR_ADULT: dict[str, Rule] = {
     "pause": Rule("medium", "physiological"),
     "tachycardia": Rule("medium", "physiological"),
     "bradycardia": Rule("medium", "physiological"),
+    "atrial_fibrillation": Rule("low", "physiological"),
     # A patient nobody can see any more is worse off than one seen badly.
     "no_data": Rule("medium", "technical"),
     "missing": Rule("medium", "technical"),

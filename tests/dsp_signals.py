@@ -120,6 +120,10 @@ def _troubled(kind: str) -> list[SampleChunk]:
         x = ecg(regular(72, 15), 40)
     elif kind == "slow and fast":
         x = ecg([*regular(35, 13), *regular(170, 21, 13.5), *regular(130, 26, 21), *regular(45, 40, 26)], 40)
+    elif kind == "irregular":
+        rr = np.random.default_rng(11).uniform(0.45, 1.15, 34)
+        r = 0.4 + np.cumsum(rr)
+        x = ecg([*r, *(r[-1] + regular(80, 39.5 - r[-1], 0.7))], 40)
     elif kind == "broken rows":
         x[np.random.default_rng(3).random(n) < 0.05] = np.nan
     d = digital(x)
@@ -153,6 +157,7 @@ TROUBLES = (
     "loud noise",
     "asystole",
     "slow and fast",
+    "irregular",
     "broken rows",
     "gap",
     "long gap",

@@ -1,0 +1,145 @@
+"""atrial_fibrillation: begin, end and burden, from the irregularity of the R-R intervals.
+
+Once a second the latest 10 and 20 intervals, those beside ventricular beats left out, are measured in
+`WINDOW_NAMES` and a small set of trees (``models/af_rhythm.json``) says how likely they are
+those of fibrillation. The short window is as quick as that of Petrenas et al. 2015 (8 beats); departures: its
+three-beat median and bigeminy measure stand beside other measures instead of before them, and
+beats of known class are filtered by class. The trees learned sinus arrhythmia, bigeminy, frequent
+supraventricular and ventricular beats and pacing as what is not fibrillation.
+
+It begins when the likelihood was above `BEGIN` for `BEGIN_S` seconds in a row, and ends when it was
+below `END` for `END_S`. The episode's onset and end lie where the likelihood first crossed one half, less
+`LAG` beats, for half of the short window must have changed for that. Seconds that are not usable teach
+nothing: the windows begin anew behind them, an open episode goes on, and ends after
+`BLIND_S` without any evidence.
+
+Atrial flutter is not told apart: with irregular conduction it looks the same in the intervals, with a fixed
+ratio it is as regular as a sinus rhythm and is not found here; its waves cannot be had reliably from one
+surface lead. An episode means "fibrillation, or flutter conducted irregularly".
+
+The burden, the part of the seconds with evidence that were fibrillation since the stream began, is in
+`evidence.detail` of the episode's end, as ``burden 12.3 %``.
+"""
+
+import numpy as np
+from msgspec import Struct, structs
+
+from dsp import af_trees
+from dsp.abstract import Second, condition
+from dsp.af_rr import LONG, WINDOW_NAMES, windows
+from dsp.beat_state import WAIT_S
+from dsp.episodes import begin, end
+from leadwire.model import RhythmEpisode
+from leadwire.settings import Limits
+
+BEGIN, END = 0.7, 0.3
+BEGIN_S, END_S = 3, 6
+LAG = 6
+BLIND_S = 60
+SETTLE_S = WAIT_S + 0.06
+"""A beat is used so long after its R peak: its class is known then."""
+
+
+class AtrialState(Struct):
+    """`ectopic`: the latest ventricular beats. `clean_from`: first sample behind the last trouble.
+
+    Seconds in a row: `above`, `below`, `blind`. `crossed`: where the likelihood last crossed one half,
+    `high`: to which side. `over`: where the last episode ended. `af_s`, `seen_s`: seconds of
+    fibrillation and of evidence since the beginning.
+    """
+
+    ectopic: list[int] = []
+    clean_from: int = 0
+    above: int = 0
+    below: int = 0
+    blind: int = 0
+    high: bool = False
+    crossed: int = -1
+    over: int = -1
+    af_s: int = 0
+    seen_s: int = 0
+    episode: RhythmEpisode | None = None
+
+
+@condition("atrial_fibrillation")
+class Atrial:
+    """See the module."""
+
+    kinds: tuple[str, ...] = ("atrial_fibrillation",)
+
+    def __init__(self, limits: Limits) -> None:
+        self._trees = af_trees.load("af_rhythm")
+        self._phi = np.empty(len(WINDOW_NAMES))
+        self.state = AtrialState()
+
+    def second(self, now: Second) -> list[RhythmEpisode]:
+        s = self.state
+        for sample, symbol in now.classed:
+            if symbol == "V":
+                s.ectopic.append(sample)
+        if len(s.ectopic) > 2 * LONG:
+            del s.ectopic[: -2 * LONG]
+        if not now.usable:
+            s.clean_from = now.stop
+        likely = self._likely(now)
+        if likely is None:
+            s.above = s.below = 0
+            s.blind += 1
+            if s.episode is None:
+                s.crossed = -1
+            elif s.blind >= BLIND_S:
+                return self._over(now.stop - round(s.blind * now.fs))
+            return []
+        s.blind = 0
+        s.seen_s += 1
+        if (likely > 0.5) != s.high or s.crossed < 0:
+            s.high, s.crossed = likely > 0.5, self._where(now)
+        s.above = s.above + 1 if likely > BEGIN else 0
+        s.below = s.below + 1 if likely < END else 0
+        if s.episode is not None:
+            s.af_s += 1
+            if s.below >= END_S:
+                s.af_s -= END_S
+                return self._over(s.crossed)
+        elif s.above >= BEGIN_S:
+            s.af_s += BEGIN_S
+            s.episode = begin(
+                now,
+                self.kinds[0],
+                max(s.crossed, s.over + 1),
+                rule="rr_irregularity",
+                value=round(likely, 3),
+                threshold=BEGIN,
+                unit="",
+                leads=now.beat_leads,
+            )
+            return [s.episode]
+        return []
+
+    def open(self) -> list[RhythmEpisode]:
+        return [] if self.state.episode is None else [self.state.episode]
+
+    def _likely(self, now: Second) -> float | None:
+        s = self.state
+        if not now.usable or now.rate is None:
+            return None
+        last = now.stop - round(SETTLE_S * now.fs)
+        ectopic = np.array(s.ectopic, dtype=np.int64)
+        if not windows(now.beats, ectopic, s.clean_from, last, now.fs, self._phi):
+            return None
+        return af_trees.probability(self._trees, self._phi)
+
+    def _where(self, now: Second) -> int:
+        """The beat by which the rhythm changed; the first one where there was no evidence before."""
+        clean = now.beats[now.beats >= self.state.clean_from]
+        return int(clean[0] if self.state.crossed < 0 else clean[-min(LAG + 1, len(clean))])
+
+    def _over(self, sample: int) -> list[RhythmEpisode]:
+        s = self.state
+        if s.episode is None:
+            return []
+        burden = 100.0 * s.af_s / max(1, s.seen_s)
+        ended = end(s.episode, sample)
+        s.episode, s.above, s.below, s.over = None, 0, 0, ended.end or sample
+        evidence = structs.replace(ended.evidence, detail=f"burden {burden:.1f} %")
+        return [structs.replace(ended, evidence=evidence)]
