@@ -20,12 +20,16 @@ class Rule:
 
 MONITOR_ADULT: dict[str, Rule] = {
     "asystole": Rule("high", "physiological"),
+    "ventricular_fibrillation": Rule("high", "physiological"),
+    "sustained_ventricular_tachycardia": Rule("high", "physiological"),
+    "ventricular_tachycardia": Rule("high", "physiological"),
+    "ventricular_bradycardia": Rule("high", "physiological"),
+    "ventricular_rhythm": Rule("medium", "physiological"),
     "extreme_tachycardia": Rule("high", "physiological"),
     "extreme_bradycardia": Rule("high", "physiological"),
     "pause": Rule("medium", "physiological"),
     "tachycardia": Rule("medium", "physiological"),
     "bradycardia": Rule("medium", "physiological"),
-    "atrial_fibrillation": Rule("low", "physiological"),
     # A patient nobody can see any more is worse off than one seen badly.
     "no_data": Rule("medium", "technical"),
     "missing": Rule("medium", "technical"),

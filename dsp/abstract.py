@@ -109,6 +109,11 @@ class Second:
         Some lead has nothing wrong with it that rhythm analysis minds; `score` 0..1 is the best lead's.
     pulses
         The latest pulses of each pulse waveform of the stream; `dsp.pulse.contradicts` asks them.
+    wave_vf, wave_vt, wave_rate
+        Per lead what `dsp.waves` says of the latest 4 s: log-odds of fibrillation or flutter, of ventricular
+        tachycardia (NaN: cannot be told), and repetitions in 1/min.
+    overruled
+        The ventricular rhythm that lasts now and stands above what other conditions would say; else empty.
     trouble
         Why a second is not seeing or not usable: quality flags joined by commas; else empty.
     """
@@ -133,6 +138,10 @@ class Second:
     usable: bool = False
     score: float = 0.0
     trouble: str = ""
+    wave_vf: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+    wave_vt: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+    wave_rate: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+    overruled: str = ""
     pulses: list[PulseTrain] = field(default_factory=list)
 
 
@@ -165,6 +174,9 @@ S = TypeVar("S", bound=Struct)
 C = TypeVar("C", bound=ConditionFactory)
 A = TypeVar("A", bound=AnalyzerFactory)
 
+FIRST = ("fibrillation", "ventricular")
+"""Conditions asked before all others, which give way to them (`Second.overruled`)."""
+
 _conditions: dict[str, ConditionFactory] = {}
 _analyzers: dict[str, AnalyzerFactory] = {}
 
@@ -187,9 +199,10 @@ def analyzer(factory: A) -> A:
 
 
 def conditions() -> dict[str, ConditionFactory]:
-    """All conditions in `dsp/rhythm/`, by name, in the order of names."""
+    """All conditions in `dsp/rhythm/`, by name: `FIRST`, then in the order of names."""
     _walk("dsp.rhythm")
-    return dict(sorted(_conditions.items()))
+    order = {name: i for i, name in enumerate(FIRST)}
+    return dict(sorted(_conditions.items(), key=lambda item: (order.get(item[0], len(FIRST)), item[0])))
 
 
 def analyzers() -> dict[str, AnalyzerFactory]:

@@ -18,6 +18,7 @@ from dsp.beats import BeatClassifier
 from dsp.heart_rate import HeartRateMeter
 from dsp.pulse import PulseDetector
 from dsp.qrs import QrsDetector
+from dsp.waves import WaveMeter
 from leadwire.model import (
     INVALID_SAMPLE,
     UNIT_IN_MV,
@@ -66,6 +67,7 @@ class RunningState(Struct):
     dark: int
     darks: list[int]
     heart: bytes
+    waves: bytes
     pulse: bytes
     beat_leads: int
     fresh: list[int]
@@ -99,6 +101,7 @@ class Running:
         self._book = BeatBook()
         self._quality = quality.QualityMeter(layout.fs, len(ecg))
         self._heart = HeartRateMeter(layout.fs)
+        self._waves = WaveMeter(layout.fs, len(ecg))
         self._pulse = PulseDetector(layout.fs, layout.sig_name, layout.units, origin)
         self._beat_leads = 0
         self._dark = np.zeros(1, dtype=np.int64)
@@ -176,6 +179,7 @@ class Running:
             return
         self._zero += n_samples
         self._quality.skip(n_samples)
+        self._waves.skip()
         self._pulse.skip(n_samples)
         self._number, self._stop = self._locate(self._at)
 
@@ -192,6 +196,7 @@ class Running:
             dark=int(self._dark[0]),
             darks=self._darks,
             heart=self._heart.state.tobytes(),
+            waves=self._waves.state.tobytes(),
             pulse=self._pulse.state.tobytes(),
             beat_leads=self._beat_leads,
             fresh=self._second.fresh,
@@ -211,6 +216,7 @@ class Running:
         self._dark[0] = state.dark
         self._darks = state.darks
         self._heart.state[:] = np.frombuffer(state.heart, dtype=np.int64)
+        self._waves.state[:] = np.frombuffer(state.waves).reshape(self._waves.state.shape)
         self._pulse.state[:] = np.frombuffer(state.pulse).reshape(self._pulse.state.shape)
         self._beat_leads = state.beat_leads
         self._second.fresh = state.fresh
@@ -251,6 +257,7 @@ class Running:
             stop = self._stop
             take = min(n, stop - first)
             self._quality.feed(x[row:take], self._off, first + row - start, stop - start)
+            self._waves.feed(x[row:take])
             self._pulse.feed(d[row:take])
             row = take
             if first + take == stop:
@@ -307,6 +314,7 @@ class Running:
         """End the second start <= n < stop and say what is known now."""
         had = stop - max(start, self._origin)
         self._quality.second(had, self._rails)
+        self._waves.second(had)
         if 2 * had < stop - start:
             return  # the stream began in this second: too little to judge
         now, heart = self._second, self._heart
@@ -333,6 +341,7 @@ class Running:
                 blocked |= bool(f & (quality.SATURATED | quality.NOISY))
                 flat |= bool(f & quality.FLAT)
         now.union = union
+        now.wave_vf, now.wave_vt, now.wave_rate = self._waves.vf, self._waves.vt, self._waves.rate
         now.seeing = now.usable or (flat and not blocked)
         now.trouble = "" if now.usable else ",".join(quality.names(union & quality.USABLE_MASK))
         out.append(

@@ -48,6 +48,16 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
     extreme_bradycardia: Annotated[
         float, _help("extreme bradycardia below this rate, 1/min", ge=15, le=60)
     ] = 40.0
+    vt_beats: Annotated[
+        int, _help("ventricular tachycardia: so many ventricular beats in a row", ge=3, le=12)
+    ] = 6
+    vt_rate: Annotated[float, _help("ventricular tachycardia from this rate, 1/min", ge=100, le=200)] = 130.0
+    vt_sustained_s: Annotated[
+        float, _help("ventricular tachycardia is sustained after so many seconds", ge=15, le=60)
+    ] = 30.0
+    ventricular_bradycardia: Annotated[
+        float, _help("ventricular rhythm below this rate is a bradycardia, 1/min", ge=20, le=60)
+    ] = 40.0
 
 
 class Settings(Struct, frozen=True, forbid_unknown_fields=True):

@@ -42,6 +42,30 @@ def ecg(
     return x + noise * np.random.default_rng(seed).standard_normal(x.shape)
 
 
+def wide(r_peaks: Iterable[float], seconds: float, fs: float = FS) -> NDArray[np.float64]:
+    """Two leads in mV with a ventricular complex and its opposite T at each time of `r_peaks` (s)."""
+    t = np.arange(round(seconds * fs)) / fs
+    x = np.zeros((len(t), 2))
+    for r in r_peaks:
+        for centre, width, height, other in ((0.0, 0.045, 1.4, -1.2), (0.18, 0.06, -0.6, 0.5)):
+            bell = np.exp(-0.5 * ((t - r - centre) / width) ** 2)
+            x += bell[:, None] * (height, other)
+    return x
+
+
+def fibrillation(seconds: float, fs: float = FS, mv: float = 0.5, seed: int = 5) -> NDArray[np.float64]:
+    """Two leads of waves about 5 Hz whose rate and size wander."""
+    rng = np.random.default_rng(seed)
+    n = round(seconds * fs)
+    x = np.zeros((n, 2))
+    for lead in range(2):
+        steps = np.repeat(rng.standard_normal((2, n // 50 + 1)), 50, axis=1)[:, :n]
+        phase = 2 * np.pi * np.cumsum(5.0 + 0.6 * steps[0]) / fs
+        size = 1 + 0.4 * np.convolve(steps[1], np.ones(100) / 100, "same")
+        x[:, lead] = mv * size * (np.sin(phase) + 0.3 * np.sin(1.7 * phase + lead))
+    return x + 0.01 * rng.standard_normal(x.shape)
+
+
 def regular(rate: float, seconds: float, start: float = 0.4) -> NDArray[np.float64]:
     """R peaks at `rate` 1/min, in s."""
     return np.arange(start, seconds, 60.0 / rate)
@@ -120,10 +144,12 @@ def _troubled(kind: str) -> list[SampleChunk]:
         x = ecg(regular(72, 15), 40)
     elif kind == "slow and fast":
         x = ecg([*regular(35, 13), *regular(170, 21, 13.5), *regular(130, 26, 21), *regular(45, 40, 26)], 40)
-    elif kind == "irregular":
-        rr = np.random.default_rng(11).uniform(0.45, 1.15, 34)
-        r = 0.4 + np.cumsum(rr)
-        x = ecg([*r, *(r[-1] + regular(80, 39.5 - r[-1], 0.7))], 40)
+    elif kind == "fibrillation":
+        x[a:b] = fibrillation((b - a) / FS)
+    elif kind == "ventricular tachycardia":
+        x = wide(regular(160, 40), 40)
+    elif kind == "ventricular rhythm":
+        x = ecg(regular(80, 14), 40) + wide([*regular(60, 26, 14.5), *regular(34, 39, 27)], 40)
     elif kind == "broken rows":
         x[np.random.default_rng(3).random(n) < 0.05] = np.nan
     d = digital(x)
@@ -157,7 +183,9 @@ TROUBLES = (
     "loud noise",
     "asystole",
     "slow and fast",
-    "irregular",
+    "fibrillation",
+    "ventricular tachycardia",
+    "ventricular rhythm",
     "broken rows",
     "gap",
     "long gap",

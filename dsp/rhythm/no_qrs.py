@@ -8,6 +8,8 @@ What is silence, and what is blindness:
 
 - No lead measured (electrodes reported off, data missing): nothing can be said. The count begins anew
   when a lead is back, and an open episode ends: the technical alarm has taken over.
+- Ventricular fibrillation or tachycardia is announced (`Second.overruled`): complexes are not looked for. The
+  count begins anew when it ends, and it ends soon on a trace that has gone still (`fibrillation.py`).
 - All measured leads noisy or saturated: complexes may hide. The count goes on, but what it finds
   is only told as `withheld`, with the reason, until the view has been clear for the whole limit.
 - A pulse that went on through it all (`dsp.pulse.contradicts`): the heart beats, the electrodes do not
@@ -67,7 +69,7 @@ class NoQrs:
         out: list[RhythmEpisode] = []
         if s.silent_from < 0:
             s.silent_from = s.clear_from = now.start
-        if not now.measured:
+        if not now.measured or now.overruled:
             self._end_asystole(now.start, out)
             self._end_pause(now.start, out)
             s.silent_from = s.clear_from = now.stop

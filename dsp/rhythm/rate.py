@@ -11,7 +11,7 @@ limit too confirms it; one inside the limit by `AGREE` withholds it, but not aga
 
 Extreme bradycardia does not wait until the window has forgotten the faster beats: `SLOW_INTERVALS` in a
 row longer than the limit's, and a shown rate below it, are enough. A rate that cannot be told for
-`UNKNOWN_S` ends the episode (asystole or a technical condition speaks then).
+`UNKNOWN_S` ends the episode (asystole or a technical condition speaks then). During ventricular tachycardia or fibrillation nothing is said of rates.
 """
 
 import numpy as np
@@ -63,6 +63,9 @@ class _Rate:
         s.poor = (s.poor << 1 | (not now.usable)) & ((1 << int(WINDOW_S)) - 1)
         if not now.usable:
             s.trouble = now.trouble
+        if now.overruled:
+            s.above, s.unknown = [0, 0], 0
+            return self._change(now, 0, "") if s.level else []
         if now.rate is None:
             s.above = [0, 0]
             s.unknown += 1

@@ -1,0 +1,90 @@
+"""What a record's annotations say about ventricular fibrillation, flutter and tachycardia.
+
+vfdb writes rhythm changes (``(VF``, ``(VFL``, ``(VFIB``, ``(VT``, ``(ASYS``, ``(NOISE`` ...), cudb and mitdb
+bracket VF and flutter by ``[`` and ``]``; a bracket that is never closed lasts to the end.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import wfdb
+from numpy.typing import NDArray
+
+VF, VT, NOISE = "VF", "VT", "NOISE"
+_WORDS = {"VF": VF, "VFL": VF, "VFIB": VF, "VT": VT, "HGEA": "HGEA", "NOISE": NOISE}
+
+HELD_OUT: dict[str, frozenset[str]] = {
+    "vfdb": frozenset({"421", "424", "429"}),
+    "cudb": frozenset({"cu05", "cu13", "cu21", "cu31"}),
+    "mitdb": frozenset({"101", "104", "108", "116", "122", "201", "202", "208", "220"}),
+    "nsrdb": frozenset({"16272"}),
+}
+"""Records of persons that neither the model nor the constants of the detectors were chosen on."""
+
+TUNED: dict[str, frozenset[str]] = {
+    "vfdb": frozenset(str(n) for n in range(418, 431)) - HELD_OUT["vfdb"],
+    "cudb": frozenset(f"cu{n:02d}" for n in range(1, 36, 2)) - HELD_OUT["cudb"],
+    "mitdb": frozenset(
+        str(n)
+        for n in (102, 106, 107, 109, 112, 114, 115, 118, 119, 124, 203, 205, 207, 209, 215, 217, 223, 230)
+    ),
+    "nsrdb": frozenset(["16265", "16273", "16420", "16483"]),
+    "nstdb": frozenset(["118e24", "118e18", "118e12", "118e06", "118e00", "118e_6", "bw", "em", "ma"]),
+}
+
+Segment = tuple[float, float, str]
+
+
+def part(folder: str, name: str) -> str:
+    """Return "held-out", "tuned" or "new" for a record of the database `folder`."""
+    if folder == "cinc2015":
+        return "held-out" if int(name[1:4]) % 4 == 0 else "tuned"
+    if name in HELD_OUT.get(folder, ()):
+        return "held-out"
+    return "tuned" if name in TUNED.get(folder, ()) else "new"
+
+
+def segments(path: Path, seconds: float, fs: float, annotator: str = "atr") -> list[Segment]:
+    """Return (start, end, word) in s, back to back; "N" for everything that is none of ours."""
+    if not path.with_suffix(f".{annotator}").exists():
+        return [(0.0, seconds, "N")]
+    notes = wfdb.rdann(str(path), annotator)
+    found: list[Segment] = []
+    at, word, bracket = 0.0, "N", False
+    for sample, symbol, aux in zip(notes.sample, notes.symbol, notes.aux_note, strict=True):
+        new = word
+        if symbol == "[":
+            new, bracket = VF, True
+        elif symbol == "]":
+            new, bracket = "N", False
+        elif symbol == "+" and aux and not bracket:
+            said = aux.rstrip("\0").lstrip("(").strip()
+            new = _WORDS.get(said, said)
+        if new != word:
+            found.append((at, sample / fs, word))
+            at, word = sample / fs, new
+    found.append((at, seconds, word))
+    return [s for s in found if s[1] > s[0]]
+
+
+def unclear(parts: list[Segment]) -> list[tuple[float, float]]:
+    """Noise that borders on VF or VT: nobody can say what the heart does under it."""
+    found = []
+    for i, (a, b, word) in enumerate(parts):
+        beside = {parts[j][2] for j in (i - 1, i + 1) if 0 <= j < len(parts)}
+        if word == NOISE and beside & {VF, VT}:
+            found.append((a, b))
+    return found
+
+
+def per_second(parts: list[Segment], n: int, window_s: int) -> NDArray[np.str_]:
+    """Word of the window that ends with each second: VF if all but 1 s is, another if all is, else "?"."""
+    labels = np.full(n, "?", dtype="U8")
+    for k in range(window_s - 1, n):
+        for start, stop, word in parts:
+            inside = min(k + 1.0, stop) - max(k + 1.0 - window_s, start)
+            if inside >= window_s - (1 if word == VF else 1e-9):
+                labels[k] = word
+    for a, b in unclear(parts):
+        labels[max(0, int(a) - 1) : int(b) + window_s + 1] = "?"
+    return labels

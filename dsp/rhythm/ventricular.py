@@ -1,0 +1,160 @@
+"""Ventricular rhythms: tachycardia, sustained tachycardia, rhythm and bradycardia; the worst alone is said.
+
+sustained_ventricular_tachycardia   one of the next that has lasted `Limits.vt_sustained_s`
+ventricular_tachycardia             `Limits.vt_beats` ventricular beats in a row at `Limits.vt_rate` or more,
+                                    or a fast wide rhythm by its waveform
+ventricular_rhythm                  `RHYTHM_BEATS` in a row, slower, down to `Limits.ventricular_bradycardia`
+ventricular_bradycardia             the same, slower still
+
+Two ways lead to a tachycardia, for each is blind where the other sees. Beat classes (`dsp/beats.py`)
+need complexes that were found and a patient whose normal beats are known. The waveform (`dsp/waves.py`)
+needs neither: it sees a tachycardia that the recording begins with, or one too wide for the QRS detector.
+By the waveform it takes log-odds over `BEGIN_S` seconds and repetitions at `Limits.vt_rate` or more.
+
+A run ends with two other beats in a row, or `SILENT_S` without a ventricular beat; a captured or fused
+beat inside a tachycardia does not end it. Rates are those of the latest `RATE_BEATS` intervals of
+the run. During ventricular fibrillation nothing of this is announced (`Second.overruled`).
+
+Numbers are those of bedside monitors (Mindray ePM; Edan: >= 5 V at >= 100). Not here: runs of 3 to 5,
+couplets and PVC counts, which are ectopy.
+"""
+
+import math
+
+from msgspec import Struct, field
+
+from dsp.abstract import Second, condition
+from dsp.episodes import begin, end
+from dsp.rhythm.fibrillation import END_ODDS, END_S, WaveState, fused
+from leadwire.model import RhythmEpisode
+from leadwire.settings import Limits
+
+BEGIN_S = 5
+"""One second more than fibrillation needs, so that it is not called a tachycardia first."""
+WAVE_ODDS = 1.0
+RHYTHM_BEATS = 5
+RATE_BEATS = 5
+SILENT_S = 3.0
+
+NONE, BRADYCARDIA, RHYTHM, TACHYCARDIA, SUSTAINED = range(5)
+
+
+class VentricularState(Struct):
+    """The present run: its first and latest ventricular beats, their number, other beats since. `level` is
+    that of the open episode, `since` where its tachycardia began, `below` seconds without reason for it.
+    """
+
+    first: int = -1
+    latest: list[int] = []
+    n: int = 0
+    others: int = 0
+    level: int = NONE
+    since: int = -1
+    below: int = 0
+    wave: WaveState = field(default_factory=WaveState)
+    episode: RhythmEpisode | None = None
+
+
+@condition("ventricular")
+class Ventricular:
+    """See the module."""
+
+    kinds: tuple[str, ...] = (
+        "ventricular_bradycardia",
+        "ventricular_rhythm",
+        "ventricular_tachycardia",
+        "sustained_ventricular_tachycardia",
+    )
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self.state = VentricularState()
+
+    def second(self, now: Second) -> list[RhythmEpisode]:
+        s = self.state
+        for sample, symbol in now.classed:
+            self._beat(sample, symbol)
+        if s.n and now.known - s.latest[-1] > SILENT_S * now.fs:
+            s.n, s.latest = 0, []
+        s.wave.take(now, fused(now.wave_vt))
+        rate = self._rate(now.fs)
+        level, onset, by_wave = self._level(now, rate)
+        out: list[RhythmEpisode] = []
+        if now.overruled:
+            if s.episode is not None:
+                out.append(end(s.episode, now.start))
+            s.episode, s.level, s.below = None, NONE, 0
+            return out
+        s.below = s.below + 1 if level < min(s.level, TACHYCARDIA) else 0
+        if level == TACHYCARDIA:
+            if s.level < TACHYCARDIA:
+                s.since = onset
+            if now.stop - s.since >= self._limits.vt_sustained_s * now.fs:
+                level = SUSTAINED
+        if level > s.level or s.below >= END_S // 2:
+            self._change(now, level, onset, rate, by_wave, out)
+        if s.level >= TACHYCARDIA:
+            now.overruled = self.kinds[s.level - 1]
+        return out
+
+    def open(self) -> list[RhythmEpisode]:
+        return [] if self.state.episode is None else [self.state.episode]
+
+    def _beat(self, sample: int, symbol: str) -> None:
+        s = self.state
+        if symbol != "V":
+            s.others += 1
+            if s.others >= 2 or s.n < RHYTHM_BEATS:
+                s.n, s.latest = 0, []
+            return
+        if s.n == 0:
+            s.first = sample
+        s.n, s.others = s.n + 1, 0
+        s.latest = [*s.latest[-RATE_BEATS:], sample]
+
+    def _rate(self, fs: float) -> float:
+        """Of the latest intervals of the run, 1/min; 0 if it has none."""
+        latest = self.state.latest
+        return 60.0 * fs * (len(latest) - 1) / (latest[-1] - latest[0]) if len(latest) > 1 else 0.0
+
+    def _level(self, now: Second, rate: float) -> tuple[int, int, bool]:
+        """What this second is, since when, and whether the waveform says so."""
+        s, limits = self.state, self._limits
+        if s.n >= limits.vt_beats and rate >= limits.vt_rate:
+            return TACHYCARDIA, s.first, False
+        open_ = s.level >= TACHYCARDIA
+        odds = s.wave.mean(END_S) > END_ODDS if open_ else s.wave.mean(BEGIN_S) > WAVE_ODDS
+        if odds and s.wave.odds[-1] > (END_ODDS if open_ else 0) and self._fast(now):
+            return TACHYCARDIA, s.wave.onset(now), True
+        if s.n >= RHYTHM_BEATS and rate > 0:
+            slow = rate < limits.ventricular_bradycardia
+            return BRADYCARDIA if slow else RHYTHM, s.first, False
+        return NONE, now.start, False
+
+    def _fast(self, now: Second) -> bool:
+        rates = sorted(r for r, v in zip(now.wave_rate.tolist(), now.wave_vt.tolist(), strict=True) if v > -1)
+        return bool(rates) and rates[len(rates) // 2] >= self._limits.vt_rate
+
+    def _change(
+        self, now: Second, level: int, onset: int, rate: float, by_wave: bool, out: list[RhythmEpisode]
+    ) -> None:
+        s, limits = self.state, self._limits
+        if s.episode is not None:
+            out.append(end(s.episode, now.start))
+            onset = now.start if level != SUSTAINED else s.since
+        s.episode, s.level, s.below = None, level, 0
+        if level == NONE:
+            return
+        if by_wave:
+            rate = max((r for r in now.wave_rate.tolist() if math.isfinite(r)), default=0.0)
+        s.episode = begin(
+            now,
+            self.kinds[level - 1],
+            onset,
+            rule="waveform" if by_wave else "ventricular_beats",
+            value=round(rate, 1),
+            threshold=limits.vt_rate if level >= TACHYCARDIA else limits.ventricular_bradycardia,
+            unit="1/min",
+            leads=now.leads if by_wave else now.beat_leads,
+        )
+        out.append(s.episode)
