@@ -25,6 +25,7 @@ MONITOR_ADULT: dict[str, Rule] = {
     "ventricular_tachycardia": Rule("high", "physiological"),
     "ventricular_bradycardia": Rule("high", "physiological"),
     "ventricular_rhythm": Rule("medium", "physiological"),
+    "atrial_fibrillation": Rule("low", "physiological"),
     "extreme_tachycardia": Rule("high", "physiological"),
     "extreme_bradycardia": Rule("high", "physiological"),
     "pause": Rule("medium", "physiological"),

@@ -150,6 +150,10 @@ def _troubled(kind: str) -> list[SampleChunk]:
         x = wide(regular(160, 40), 40)
     elif kind == "ventricular rhythm":
         x = ecg(regular(80, 14), 40) + wide([*regular(60, 26, 14.5), *regular(34, 39, 27)], 40)
+    elif kind == "irregular":
+        rr = np.random.default_rng(11).uniform(0.45, 1.15, 34)
+        r = 0.4 + np.cumsum(rr)
+        x = ecg([*r, *(r[-1] + regular(80, 39.5 - r[-1], 0.7))], 40)
     elif kind == "broken rows":
         x[np.random.default_rng(3).random(n) < 0.05] = np.nan
     d = digital(x)
@@ -186,6 +190,7 @@ TROUBLES = (
     "fibrillation",
     "ventricular tachycardia",
     "ventricular rhythm",
+    "irregular",
     "broken rows",
     "gap",
     "long gap",

@@ -11,7 +11,8 @@ limit too confirms it; one inside the limit by `AGREE` withholds it, but not aga
 
 Extreme bradycardia does not wait until the window has forgotten the faster beats: `SLOW_INTERVALS` in a
 row longer than the limit's, and a shown rate below it, are enough. A rate that cannot be told for
-`UNKNOWN_S` ends the episode (asystole or a technical condition speaks then). During ventricular tachycardia or fibrillation nothing is said of rates.
+`UNKNOWN_S` ends the episode (asystole or a technical condition speaks then).
+During ventricular tachycardia or fibrillation nothing is said of rates.
 """
 
 import numpy as np
