@@ -44,7 +44,7 @@ first sample; amplitude in mV p-p; quality 0..1; one bit per lead that it rests 
 
 MIN_FS, MAX_FS, MAX_SIG = 100.0, 1000.0, 16
 
-_VERSION = 2
+_VERSION = 3
 _HEADER = struct.Struct("<4sHHd")
 _WEIGHTS = np.array(WEIGHTS)
 _FLUSH_S = 0.4

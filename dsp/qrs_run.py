@@ -50,7 +50,7 @@ def run(x: Floats, st: State, cfg: q.Config, weights: Floats, out: Out) -> None:
                     track[sig, q.T_SLOW], track[sig, q.T_FAST] = env[k, 2 * sig], env[k, 2 * sig + 1]
                 track[sig, q.T_2], track[sig, q.T_1] = before, own
                 if track[sig, q.T_PEAK] > 0.0 and m - track[sig, q.T_M] >= look:
-                    if track[sig, q.T_PEAK] > 2.0 * (chan[2 * sig, q.MEAN] + chan[2 * sig + 1, q.MEAN]):
+                    if track[sig, q.T_PEAK] > q.NOTED * (chan[2 * sig, q.MEAN] + chan[2 * sig + 1, q.MEAN]):
                         note(st, sig, cfg)
                     track[sig, q.T_PEAK] = 0.0
             if n[q.STARTED]:

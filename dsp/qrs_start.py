@@ -6,6 +6,8 @@ new levels and its peaks are judged again. Noise does not stand out: its envelop
 its mean.
 """
 
+import math
+
 from dsp import qrs_state as q
 from dsp.qrs_judge import level
 from dsp.qrs_shape import locate
@@ -23,7 +25,33 @@ def note(st: State, sig: int, cfg: q.Config) -> None:
     where, amplitude, _ = locate(st, sig, int(track[sig, q.T_M]) - cfg.peak_delay, cfg.rate)
     fresh[q.F_R] = where
     fresh[q.F_AMPLITUDE] = amplitude
+    mean = st.chan[2 * sig, q.MEAN] + st.chan[2 * sig + 1, q.MEAN]
+    fresh[q.F_CREST] = track[sig, q.T_PEAK] / max(mean, 1e-9)
+    fresh[q.F_RHO] = 0.0
+    if track[sig, q.T_COUNT] > 0:
+        before = st.fresh[sig, int(track[sig, q.T_COUNT] - 1) % q.N_FRESH]
+        fresh[q.F_RHO] = likeness(st, sig, int(before[q.F_M]), int(track[sig, q.T_M]), cfg)
     track[sig, q.T_COUNT] += 1
+
+
+@kernel
+def likeness(st: State, sig: int, before: int, at: int, cfg: q.Config) -> float:
+    """Return the normalized correlation of lead sig about two envelope peaks; 0 if the first is long past."""
+    ring = st.band.shape[1]
+    half = int(q.TEMPLATE_S * cfg.rate)
+    shift = cfg.band_delay - cfg.peak_delay
+    if before + shift - half - q.LAGS <= st.n[q.M] - ring:
+        return 0.0
+    best = 0.0
+    for lag in range(-q.LAGS, q.LAGS + 1):
+        product, first, second = 0.0, 1e-12, 1e-12
+        for j in range(shift - half, shift + half + 1):
+            a, b = st.band[sig, (before + j + lag) % ring], st.band[sig, (at + j) % ring]
+            product += a * b
+            first += a * a
+            second += b * b
+        best = max(best, product / math.sqrt(first * second))
+    return best
 
 
 @kernel
@@ -33,14 +61,17 @@ def since(st: State, rate: float) -> int:
 
 
 @kernel
-def two_largest(st: State, sig: int, column: int, rate: float) -> tuple[float, float]:
-    """Return the two largest recent peaks of lead sig: its slow or fast envelope, or (0) their sum."""
+def two_largest(st: State, sig: int, column: int, rate: float, clear: float) -> tuple[float, float]:
+    """Return the two largest recent peaks of lead sig: its slow or fast envelope, or (0) their sum.
+
+    Only those that are `clear` times the mean envelope count.
+    """
     first = since(st, rate)
     largest = second = 0.0
     n = int(st.track[sig, q.T_COUNT])
     for k in range(max(0, n - q.N_FRESH), n):
         fresh = st.fresh[sig, k % q.N_FRESH]
-        if fresh[q.F_M] < first or fresh[q.F_AMPLITUDE] < q.MIN_AMPLITUDE:
+        if fresh[q.F_M] < first or fresh[q.F_AMPLITUDE] < q.MIN_AMPLITUDE or fresh[q.F_CREST] < clear:
             continue
         height = fresh[column] if column > 0 else fresh[q.F_SLOW] + fresh[q.F_FAST]
         if height > largest:
@@ -53,11 +84,14 @@ def two_largest(st: State, sig: int, column: int, rate: float) -> tuple[float, f
 @kernel
 def crest(st: State, sig: int, rate: float) -> float:
     """Return a lead's own mean envelope as part of its recent peaks; 2 where no complex stands out."""
-    largest, second = two_largest(st, sig, 0, rate)
-    if largest == 0.0 or 0.5 * largest > second > q.SOME * largest:
-        return 2.0
     mean = st.chan[2 * sig, q.MEAN] + st.chan[2 * sig + 1, q.MEAN]
     mean /= max(1.0 - st.v[q.CORRECTION], 1e-3)
+    if alike(st, sig, rate):
+        largest, _ = two_largest(st, sig, 0, rate, q.NOTED)
+        return mean / largest * q.CREST / q.CREST_ALIKE if largest > 0.0 else 2.0
+    largest, second = two_largest(st, sig, 0, rate, q.CLEAR)
+    if largest == 0.0 or 0.5 * largest > second > q.SOME * largest:
+        return 2.0
     if regular(st, sig, rate):
         return mean / largest * q.CREST / q.CREST_REGULAR  # type: ignore[no-any-return]
     if second > 0.5 * largest:
@@ -67,14 +101,14 @@ def crest(st: State, sig: int, rate: float) -> float:
 
 @kernel
 def regular(st: State, sig: int, rate: float) -> bool:
-    """Return whether a lead's own recent peaks have like heights and intervals."""
+    """Return whether a lead's own clear peaks have like heights and intervals."""
     first = since(st, rate)
     n = int(st.track[sig, q.T_COUNT])
     count, last = 0, 0.0
     heights = squares = intervals = interval_squares = 0.0
     for k in range(max(0, n - q.N_FRESH), n):
         fresh = st.fresh[sig, k % q.N_FRESH]
-        if fresh[q.F_M] < first:
+        if fresh[q.F_M] < first or fresh[q.F_CREST] < q.CLEAR:
             continue
         height = fresh[q.F_SLOW] + fresh[q.F_FAST]
         heights += height
@@ -91,19 +125,49 @@ def regular(st: State, sig: int, rate: float) -> bool:
 
 
 @kernel
+def alike(st: State, sig: int, rate: float) -> bool:
+    """Return whether a lead's latest peaks follow each other like a clock, each the image of the one before.
+
+    So does a fast tachycardia, whose line is never quiet; noise does not.
+    """
+    n = int(st.track[sig, q.T_COUNT])
+    if n < q.REGULAR:
+        return False
+    newest = st.fresh[sig, (n - 1) % q.N_FRESH]
+    next_ = st.fresh[sig, (n - 2) % q.N_FRESH]
+    height = newest[q.F_SLOW] + newest[q.F_FAST]
+    interval = newest[q.F_M] - next_[q.F_M]
+    if st.n[q.M] - newest[q.F_M] > 2.0 * interval:
+        return False
+    for k in range(n - q.REGULAR, n):
+        fresh = st.fresh[sig, k % q.N_FRESH]
+        if (
+            fresh[q.F_M] < since(st, rate)
+            or abs(fresh[q.F_SLOW] + fresh[q.F_FAST] - height) > 2 * q.SPREAD * height
+        ):
+            return False
+        if k > n - q.REGULAR:
+            before = st.fresh[sig, (k - 1) % q.N_FRESH]
+            if fresh[q.F_RHO] < q.ALIKE or abs(fresh[q.F_M] - before[q.F_M] - interval) > q.SPREAD * interval:
+                return False
+    return True
+
+
+@kernel
 def seed(st: State, sig: int, rate: float) -> bool:
     """Take a lead's own recent peaks for levels and make them candidates; False: they are too small."""
     first = since(st, rate)
     n = int(st.track[sig, q.T_COUNT])
     oldest = max(0, n - q.N_FRESH)
     recent = st.n[q.M] - st.n[q.LAST] < 8 * rate
+    clear = q.NOTED if alike(st, sig, rate) else q.CLEAR
     for column in (q.F_SLOW, q.F_FAST):
-        largest, second = two_largest(st, sig, column, rate)
+        largest, second = two_largest(st, sig, column, rate, clear)
         height = second if second > 0.5 * largest else largest
         quiet, count = 0.0, 0
         for k in range(oldest, n):
             fresh = st.fresh[sig, k % q.N_FRESH]
-            if fresh[q.F_M] >= first and fresh[column] < q.SOME * height:
+            if fresh[q.F_M] >= first and fresh[q.F_CREST] >= clear and fresh[column] < q.SOME * height:
                 quiet += fresh[column]
                 count += 1
         row = st.chan[2 * sig + column - q.F_SLOW]
@@ -120,7 +184,7 @@ def seed(st: State, sig: int, rate: float) -> bool:
     st.v[q.MATCH] = 0.9
     for k in range(oldest, n):
         fresh = st.fresh[sig, k % q.N_FRESH]
-        if fresh[q.F_M] >= first:
+        if fresh[q.F_M] >= first and fresh[q.F_CREST] >= clear:
             candidate(st.cands[st.n[q.N_CAND]], fresh, sig)
             st.n[q.N_CAND] += 1
             st.v[q.AMPLITUDE] = max(st.v[q.AMPLITUDE], fresh[q.F_AMPLITUDE])

@@ -85,6 +85,8 @@ RELEARN_S = 2.2
 SPAN_S = 2.5  # which peaks take part
 CREST, CREST_LONE, CREST_REGULAR = 0.32, 0.18, 0.48  # mean of the envelope over QRS level: noise has more
 REGULAR, SPREAD = 5, 0.15  # so many peaks of like height at like intervals are a (fast) regular rhythm
+ALIKE, CREST_ALIKE = 0.85, 0.75  # if each resembles the one before it as much, the line need never be quiet
+NOTED, CLEAR = 1.25, 2.0  # a lead's own peak is kept from so many times its mean envelope, and stands out
 TRUST, TRUST_MEAN = 0.82, 0.3  # beats that match no template in a signal that is never quiet: noise
 RELEARN_RATIO = 0.15  # smaller peaks than this part of the last level are no QRS (for 8 s)
 SOME = 0.35  # a lone complex must be this much above everything else
@@ -118,8 +120,8 @@ N_CHAN = 2 * N_HEIGHTS + 5
 T_1, T_2, T_PEAK, T_M, T_SLOW, T_FAST, T_COUNT = range(7)
 N_TRACK = 7
 # State.fresh
-F_M, F_SLOW, F_FAST, F_R, F_AMPLITUDE = range(5)
-N_FRESH_COLUMNS = 5
+F_M, F_SLOW, F_FAST, F_R, F_AMPLITUDE, F_RHO, F_CREST = range(7)
+N_FRESH_COLUMNS = 7
 # State.cands
 K_M, K_R, K_AMPLITUDE, K_STATE, K_PRE, K_POST, K_RHO, K_TEMPLATE, K_LAG, K_STEP = range(10)
 K_ENV = 10
