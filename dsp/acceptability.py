@@ -1,4 +1,4 @@
-"""Acceptability of a short standard ECG (10 s, 12 leads): can a reader interpret it, and which lead is why not.
+"""Acceptability of a short standard ECG (10 s, 12 leads): can a reader interpret it, and if not, why.
 
 `assess` measures each lead, names what is wrong with it, and sums up for the recording.
 A lead has the reasons (thresholds in mV and s):

@@ -1,7 +1,11 @@
 """Quality of a lead, second by second."""
 
+from collections.abc import Callable
+from pathlib import Path
+
 import numpy as np
 import pytest
+import wfdb
 from numpy.typing import NDArray
 
 from dsp import quality
@@ -141,3 +145,37 @@ def test_noise_on_a_tachycardia_is_still_noise() -> None:
     x = heart(rate=180)
     x[8 * N : 16 * N] += np.random.default_rng(2).standard_normal((8 * N, 2))
     assert all("noisy" in flags for flags in judge(x)[10:16])
+
+
+def _every_lead_noisy(x: NDArray[np.float64], fs: float) -> NDArray[np.bool_]:
+    meter, n, said = QualityMeter(fs, x.shape[1]), int(fs), []
+    for a in range(0, len(x) - n + 1, n):
+        meter.feed(np.ascontiguousarray(x[a : a + n]), np.zeros(x.shape[1], bool), 0, n)
+        meter.second(n, np.array([[-40.0, 40.0]] * x.shape[1]))
+        said.append(bool((meter.flags & quality.NOISY).all()))
+    return np.array(said)
+
+
+@pytest.mark.records
+@pytest.mark.parametrize(
+    ("name", "least", "most"), [("118e_6", 0.85, 1.0), ("118e00", 0.7, 1.0), ("118e18", 0.0, 0.02)]
+)
+def test_noise_stress(database: Callable[[str], Path], name: str, least: float, most: float) -> None:
+    record = wfdb.rdrecord(str(database("nstdb") / name), sampto=360 * 540)
+    said = _every_lead_noisy(np.asarray(record.p_signal, np.float64), 360.0)
+    assert said[:298].mean() <= 0.01  # before the noise begins
+    assert least <= said[302:418].mean() <= most
+    assert said[423:].mean() <= 0.02  # and after it
+
+
+@pytest.mark.records
+@pytest.mark.parametrize("name", ["421", "426"])
+def test_ventricular_rhythms_are_not_noise(database: Callable[[str], Path], name: str) -> None:
+    path = database("vfdb") / name
+    record, marks = wfdb.rdrecord(str(path)), wfdb.rdann(str(path), "atr")
+    said = _every_lead_noisy(np.asarray(record.p_signal, np.float64), 250.0)
+    at = np.searchsorted(marks.sample, (np.arange(len(said)) + 0.5) * 250) - 1
+    rhythm = np.array([marks.aux_note[k].strip("(\0 ") if k >= 0 else "" for k in at])
+    lethal = np.isin(rhythm, ["VT", "VF", "VFL", "VFIB"])
+    assert lethal.sum() > 20
+    assert said[lethal].mean() <= 0.04
