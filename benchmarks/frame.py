@@ -120,6 +120,7 @@ def save_csv(folder: Path, doc: Mapping[str, Any], now: datetime) -> Path:
     rows: list[dict[str, Any]] = [{"who": "leadwire", "record": "total", **doc["total"]}]
     rows += [{"who": peer, "record": "total", **total} for peer, total in doc["peers"].items()]
     rows += [{"who": "leadwire", **record} for record in doc["records"]]
+    rows = [flat(row) for row in rows]
     columns = list(dict.fromkeys(key for row in rows for key in row if not isinstance(row[key], dict | list)))
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{now:%Y-%m-%dT%H%M%S}-{doc['benchmark']}.csv"
@@ -129,6 +130,17 @@ def save_csv(folder: Path, doc: Mapping[str, Any], now: datetime) -> Path:
         writer.writeheader()
         writer.writerows({k: _text(v) for k, v in row.items()} for row in rows)
     return path
+
+
+def flat(row: Mapping[str, Any]) -> dict[str, Any]:
+    """`row` without mappings inside: ``VEB: {Se: 97}`` becomes ``VEB Se: 97``. JSON keeps them."""
+    out: dict[str, Any] = {}
+    for key, value in row.items():
+        if isinstance(value, Mapping):
+            out.update({f"{key} {inner}": v for inner, v in flat(value).items()})
+        else:
+            out[key] = value
+    return out
 
 
 def _text(value: object) -> str:
@@ -143,6 +155,7 @@ def print_result(doc: Mapping[str, Any], console: Console) -> None:
     """Print records, total and peers as one table."""
     rows = [*doc["records"], {"record": "total", **doc["total"]}]
     rows += [{"record": f"peer {peer}", **total} for peer, total in doc["peers"].items()]
+    rows = [flat(row) for row in rows]
     columns = list(dict.fromkeys(key for row in rows for key in row if not isinstance(row[key], dict | list)))
     table = Table(title=doc["command"], caption=doc["machine"])
     for column in columns:
