@@ -160,7 +160,14 @@ def seed(st: State, sig: int, rate: float) -> bool:
     n = int(st.track[sig, q.T_COUNT])
     oldest = max(0, n - q.N_FRESH)
     recent = st.n[q.M] - st.n[q.LAST] < 8 * rate
-    clear = q.NOTED if alike(st, sig, rate) else q.CLEAR
+    fast = alike(st, sig, rate)
+    clear = q.NOTED if fast else q.CLEAR
+    if (
+        fast
+        and recent
+        and st.fresh[sig, (n - 1) % q.N_FRESH, q.F_AMPLITUDE] < q.RELEARN_FAST * st.v[q.AMPLITUDE]
+    ):
+        return False
     for column in (q.F_SLOW, q.F_FAST):
         largest, second = two_largest(st, sig, column, rate, clear)
         height = second if second > 0.5 * largest else largest
@@ -171,7 +178,7 @@ def seed(st: State, sig: int, rate: float) -> bool:
                 quiet += fresh[column]
                 count += 1
         row = st.chan[2 * sig + column - q.F_SLOW]
-        if recent and height < q.RELEARN_RATIO * row[q.QRS]:
+        if recent and not fast and height < q.RELEARN_RATIO * row[q.QRS]:
             return False
         row[q.H_QRS : q.H_QRS + q.N_HEIGHTS] = height
         row[q.H_NOISE : q.H_NOISE + q.N_HEIGHTS] = quiet / count if count else 0.15 * height

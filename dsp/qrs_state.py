@@ -89,6 +89,9 @@ ALIKE, CREST_ALIKE = 0.85, 0.75  # if each resembles the one before it as much, 
 NOTED, CLEAR = 1.25, 2.0  # a lead's own peak is kept from so many times its mean envelope, and stands out
 TRUST, TRUST_MEAN = 0.82, 0.3  # beats that match no template in a signal that is never quiet: noise
 RELEARN_RATIO = 0.15  # smaller peaks than this part of the last level are no QRS (for 8 s)
+RELEARN_FAST = (
+    0.25  # the same for the amplitude (mV) of a fast rhythm: wide complexes have little in the bands
+)
 SOME = 0.35  # a lone complex must be this much above everything else
 
 MAX_HISTORY = 9
