@@ -20,13 +20,14 @@ from numpy.typing import NDArray
 
 from dsp.abstract import Second, condition
 from dsp.episodes import begin, end
+from dsp.pulse import contradicts
 from dsp.wave_features import WINDOW_S
 from leadwire.model import RhythmEpisode
 from leadwire.settings import Limits
 
 MOST = 4.0
-BEGIN_S = 4
-BEGIN_ODDS = 0.5
+BEGIN_S = 3
+BEGIN_ODDS = 0.75
 END_S = 6
 END_ODDS = -1.0
 STILL_S = 2
@@ -72,6 +73,10 @@ class WaveState(Struct):
         return max(self.since, now.stop - round((max(n, 1) + WINDOW_S - 2) * now.fs))
 
 
+PULSE_AT_MOST = 120.0
+"""1/min; a regular pulse faster than this may be that of a ventricular tachycardia."""
+
+
 @condition("fibrillation")
 class Fibrillation:
     """See the module."""
@@ -85,19 +90,24 @@ class Fibrillation:
         s = self.state
         s.take(now, fused(now.wave_vf))
         out: list[RhythmEpisode] = []
+        if s.episode is not None and s.episode.withheld and not self._doubt(now, s.episode.onset):
+            out.append(end(s.episode, now.start))
+            s.episode, s.since = None, now.start
         if s.episode is None:
             mean = s.mean(BEGIN_S)
             if mean > BEGIN_ODDS and s.odds[-1] > 0:
                 leads = tuple(n for n, v in zip(now.leads, now.wave_vf.tolist(), strict=True) if v > 0)
+                onset = s.onset(now)
                 s.episode = begin(
                     now,
                     self.kinds[0],
-                    s.onset(now),
+                    onset,
                     rule="waveform",
                     value=round(mean, 2),
                     threshold=BEGIN_ODDS,
                     unit="log-odds",
                     leads=leads,
+                    withheld=self._doubt(now, onset),
                 )
                 out.append(s.episode)
         elif s.mean(END_S) < END_ODDS or s.still >= STILL_S:
@@ -105,8 +115,12 @@ class Fibrillation:
             s.since = now.stop
             s.episode = None
             out.append(over)
-        now.overruled = "" if s.episode is None else self.kinds[0]
+        now.overruled = "" if s.episode is None or s.episode.withheld else self.kinds[0]
         return out
+
+    def _doubt(self, now: Second, onset: int) -> str:
+        """A fibrillating heart has no pulse: one that goes on undisturbed is a moving patient's."""
+        return "pulse" if contradicts(now, onset, high=PULSE_AT_MOST) else ""
 
     def open(self) -> list[RhythmEpisode]:
         return [] if self.state.episode is None else [self.state.episode]

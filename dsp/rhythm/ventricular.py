@@ -25,6 +25,7 @@ from msgspec import Struct, field
 
 from dsp.abstract import Second, condition
 from dsp.episodes import begin, end
+from dsp.pulse import contradicts
 from dsp.rhythm.fibrillation import END_ODDS, END_S, WaveState, fused
 from leadwire.model import RhythmEpisode
 from leadwire.settings import Limits
@@ -35,6 +36,8 @@ WAVE_ODDS = 1.0
 RHYTHM_BEATS = 5
 RATE_BEATS = 5
 SILENT_S = 3.0
+PULSE_PART = 0.9
+"""A pulse at most this part of `Limits.vt_rate` is not that of a tachycardia."""
 
 NONE, BRADYCARDIA, RHYTHM, TACHYCARDIA, SUSTAINED = range(5)
 
@@ -91,9 +94,11 @@ class Ventricular:
                 s.since = onset
             if now.stop - s.since >= self._limits.vt_sustained_s * now.fs:
                 level = SUSTAINED
-        if level > s.level or s.below >= END_S // 2:
+        freed = level >= TACHYCARDIA and s.episode is not None and s.episode.withheld != ""
+        freed = freed and s.episode is not None and not self._doubt(now, level, s.episode.onset)
+        if level > s.level or s.below >= END_S // 2 or freed:
             self._change(now, level, onset, rate, by_wave, out)
-        if s.level >= TACHYCARDIA:
+        if s.level >= TACHYCARDIA and s.episode is not None and not s.episode.withheld:
             now.overruled = self.kinds[s.level - 1]
         return out
 
@@ -156,5 +161,11 @@ class Ventricular:
             threshold=limits.vt_rate if level >= TACHYCARDIA else limits.ventricular_bradycardia,
             unit="1/min",
             leads=now.leads if by_wave else now.beat_leads,
+            withheld=self._doubt(now, level, onset),
         )
         out.append(s.episode)
+
+    def _doubt(self, now: Second, level: int, onset: int) -> str:
+        """A tachycardia below which a normal pulse goes on as if nothing had happened is an artefact."""
+        normal = PULSE_PART * self._limits.vt_rate
+        return "pulse" if level >= TACHYCARDIA and contradicts(now, onset, high=normal) else ""

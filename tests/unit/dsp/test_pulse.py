@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from dsp.abstract import PulseTrain, Second
+from dsp.abstract import PulseTrain, Second, conditions
 from dsp.pipeline import StreamAnalyzer
 from dsp.pulse import PulseDetector, columns, contradicts, pulsation, rate
 from leadwire.model import RhythmEpisode, SampleChunk, StreamEvent
@@ -166,3 +166,23 @@ def test_a_gap_begins_the_pulse_anew() -> None:
     found.feed(digital(pulses(regular(75, 10), 10, 250.0)[:, None], GAIN))
     [after] = found.trains()
     assert pulsation(after, 250.0, 12_500, 15_000).rate == pytest.approx(75, abs=2)
+
+
+def test_a_ventricular_tachycardia_is_withheld_while_a_normal_pulse_goes_on() -> None:
+    def watch(last_pulse: float) -> list[tuple[str, str]]:
+        rule, out = conditions()["ventricular"](Limits()), []
+        for k in range(40):
+            now = Second(stream="t", fs=250.0, start=250 * k, stop=250 * (k + 1), leads=("II",))
+            now.known = now.stop - 125
+            now.wave_vt = now.wave_vf = now.wave_rate = np.full(1, np.nan)
+            if k >= 20:
+                now.classed = [(250 * k - 60, "V"), (250 * k - 160, "V")][::-1]
+                now.classed.append((250 * k + 40, "V"))
+            onsets = [0.8 * i for i in range(60) if 0.8 * i < min(k + 0.7, last_pulse)][-32:]
+            now.pulses = [train(onsets)]
+            out += [(e.kind, e.withheld) for e in rule.second(now) if e.end is None]
+        return out
+
+    assert {w for _, w in watch(99.0)} == {"pulse"}
+    assert watch(20.5)[0] == ("ventricular_tachycardia", "")
+    assert [w for _, w in watch(28.0)][-1] == ""
