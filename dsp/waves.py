@@ -35,7 +35,7 @@ REST = 0.05
 """A slice of the window so much quieter than the loudest one is rest between complexes: no flutter, no
 fibrillation, no fast ventricular rhythm, and no need to measure the rest (log-odds `SURE`)."""
 SURE = -9.0
-WORSE = 2.0
+WORSE = 3.0
 """Log-odds in favour of fibrillation where it could be either: the worse of two is the one to announce."""
 
 # Columns of a lead's row of state; the ring of averaged values follows.
