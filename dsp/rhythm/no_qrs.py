@@ -14,6 +14,7 @@ What is silence, and what is blindness:
   is only told as `withheld`, with the reason, until the view has been clear for the whole limit.
 - A pulse that went on through it all (`dsp.pulse.contradicts`): the heart beats, the electrodes do not
   see it. Withheld likewise, as ``pulse``; when the pulse ends too, the count of a clear view begins.
+  An announced asystole on flat leads ends when the pulse has been back for `PULSE_BACK_S`.
 - **A flat line on leads reported as connected is a clear view.** IEC 60601-2-27 asks for asystole to be
   alarmed, and for a lead fault to be told apart by electrode status, which the device sends us.
   Equipment that is not sure must not stay silent: so asystole is announced, its
@@ -32,6 +33,8 @@ from dsp.pulse import contradicts
 from dsp.quality import FLAT, UNMEASURED_MASK
 from leadwire.model import RhythmEpisode
 from leadwire.settings import Limits
+
+PULSE_BACK_S = 10.0
 
 
 class NoQrsState(Struct):
@@ -90,6 +93,10 @@ class NoQrs:
         """Say what a silence that lasted until sample `until` amounts to."""
         s = self.state
         silent = (until - s.silent_from) / now.fs
+        if s.asystole is not None and not s.asystole.withheld and self._unplugged(now):
+            self._end_asystole(now.start, out)
+            s.silent_from = s.clear_from = now.start
+            return
         if silent < self._pause_s or (s.asystole is not None and not s.asystole.withheld):
             return
         if contradicts(now, s.silent_from):
@@ -108,6 +115,11 @@ class NoQrs:
             s.pause = self._begin(now, "pause", self._pause_s, silent, clear)
             s.steady = 0
             out.append(s.pause)
+
+    def _unplugged(self, now: Second) -> bool:
+        """Whether every lead is flat (chest compressions would move it) above a pulse that goes on."""
+        flat = all(f & (UNMEASURED_MASK | FLAT) for f in now.flags)
+        return flat and contradicts(now, now.stop - round(PULSE_BACK_S * now.fs))
 
     def _beat(self, now: Second, r: int, out: list[RhythmEpisode]) -> None:
         s = self.state

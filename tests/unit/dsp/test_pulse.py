@@ -130,6 +130,15 @@ def test_asystole_is_withheld_while_the_pulse_goes_on_and_announced_when_it_stop
     assert said([never], "asystole") == [""]
 
 
+def test_an_asystole_on_flat_leads_ends_when_the_pulse_is_back_and_on_live_ones_it_does_not() -> None:
+    leads = ecg(regular(75, 15), 60)
+    onsets = regular(75, 60) + 0.25
+    back = pulses(onsets[(onsets < 15) | (onsets > 26)], 60, 250.0)
+    assert said([chunk(leads, back)], "asystole") == [""]
+    leads[round(15.5 * 250) :] = 0.0
+    assert said([chunk(leads, back)], "asystole") == ["", "pulse"]
+
+
 def test_three_slow_beats_are_an_extreme_bradycardia_at_once() -> None:
     slow = ecg([*regular(80, 30), *np.arange(31.9, 60, 2.2)], 60)[:, :1]
     first = next(
