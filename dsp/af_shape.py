@@ -1,7 +1,8 @@
 """What a single-lead recording looks like apart from its rhythm: P waves, f waves, complexes, noise.
 
 P waves are looked for in the stretch before the complexes: how much of it repeats from beat to beat
-(`coherence`: power of the mean over mean power). In fibrillation what lies there has no fixed place. f waves are looked for in what is left when the mean beat is taken away.
+(`coherence`: power of the mean over mean power). In fibrillation what lies there has no fixed place.
+f waves are looked for in what is left when the mean beat is taken away.
 Inverted leads are turned over first.
 """
 

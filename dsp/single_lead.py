@@ -31,9 +31,6 @@ _OWN = (
     "silent",
     "quality",
     "poor quality",
-    "V",
-    "S",
-    "other class",
     "early",
     "late",
     "jump",
@@ -97,7 +94,7 @@ def fitted_on() -> frozenset[str]:
 
 
 def features(x: Floats, fs: float) -> Floats:
-    """Measure a recording, shape (n_samples,) in mV: one value per name in `FEATURES`, NaN: cannot be told."""
+    """Measure a recording, shape (n_samples,) in mV: one value per name in `FEATURES`, NaN: unknown."""
     out = np.full(len(FEATURES), np.nan)
     beats, symbols = _beats(x, fs)
     r = beats["sample"].astype(np.int64)
@@ -107,8 +104,6 @@ def features(x: Floats, fs: float) -> Floats:
     if len(r):
         own["quality"] = float(beats["quality"].mean())
         own["poor quality"] = float(np.quantile(beats["quality"], 0.1))
-        own["V"], own["S"] = float(wide.mean()), float((symbols == "S").mean())
-        own["other class"] = float(np.isin(symbols, ("F", "/", "Q")).mean())
     rr = np.diff(r) / fs
     edges = np.diff(np.concatenate([[0], r, [len(x)]])) / fs
     own["silent"] = float(edges.max())
