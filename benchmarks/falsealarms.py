@@ -173,8 +173,6 @@ def _total(rows: list[dict[str, Any]], counts: list[Counter[str]]) -> dict[str, 
         total[f"rhythm_per_day_{wanted}"] = _per_day([r for r in rows if r["part"] == wanted], "rhythm")
     every: Counter[str] = sum(counts, Counter())
     total["per_patient_day"] = {k: every[k] * 24 / total["normal_h"] for k in sorted(every)}
-    for kind, value in total["per_patient_day"].items():
-        total[f"{kind}_per_day"] = value
     return total
 
 
