@@ -22,6 +22,7 @@ from dsp.beat_shape import (
 from dsp.beat_state import Floats, Ints, State
 from dsp.qrs_state import kernel
 
+BEFORE, QUALITY = b.FEATURES.index("before"), b.FEATURES.index("quality")
 IRREGULARITY = b.FEATURES.index("irregularity")
 N_SHAPE = b.FEATURES.index("rr 8")
 
@@ -151,7 +152,8 @@ def decide(st: State, phi: Floats, t: int, model: Model) -> int:
         n = min(st.stats[t, b.S_N], b.TEMPLATE_BEATS)
         v += (st.stats[t, b.S_V] - v) * b.TEMPLATE_PART * n / b.TEMPLATE_BEATS
     if v > b.V_ODDS:
-        return b.VENTRICULAR
+        noisy = phi[QUALITY] < b.POOR and phi[BEFORE] > b.ROUGH
+        return b.UNKNOWN if t < 0 and noisy else b.VENTRICULAR
     if phi[IRREGULARITY] < b.IRREGULAR and odds(model, 1, phi) > b.S_ODDS:
         return b.SUPRAVENTRICULAR
     return b.NORMAL

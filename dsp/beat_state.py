@@ -51,6 +51,7 @@ PREMATURE = 0.85  # of the timely interval
 TEMPLATE_PART, TEMPLATE_BEATS = 0.5, 6.0  # weight of the other members' log odds of V, from so many on
 
 V_ODDS, S_ODDS = -0.4, -0.85  # log odds from which a beat is called V, S
+POOR, ROUGH = 0.75, -2.5  # detector's quality, and log activity before: a shape of its own there is noise
 IRREGULAR = 0.10  # in fibrillation no beat is early
 
 N_BEATS = 64  # remembered

@@ -55,6 +55,13 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
     vt_sustained_s: Annotated[
         float, _help("ventricular tachycardia is sustained after so many seconds", ge=15, le=60)
     ] = 30.0
+    pvc_per_min: Annotated[int, _help("frequent PVCs: more than so many in a minute", ge=1, le=60)] = 10
+    svt_beats: Annotated[
+        int, _help("supraventricular tachycardia: so many premature beats in a row", ge=3, le=12)
+    ] = 5
+    svt_rate: Annotated[
+        float, _help("supraventricular tachycardia from this rate, 1/min", ge=100, le=250)
+    ] = 150.0
     ventricular_bradycardia: Annotated[
         float, _help("ventricular rhythm below this rate is a bradycardia, 1/min", ge=20, le=60)
     ] = 40.0

@@ -53,6 +53,28 @@ def wide(r_peaks: Iterable[float], seconds: float, fs: float = FS) -> NDArray[np
     return x
 
 
+def ectopic() -> NDArray[np.float64]:
+    """Every ectopic pattern: couplet, run, bigeminy, trigeminy, missed beat, R-on-T, fast narrow beats."""
+    plain, fast, slow = [(0.8, False)], [(0.38, False)], [(1.4, False)]
+    bigeminy = [(0.45, True), (1.15, False)]
+    steps = [
+        *(7 * plain + [(0.42, True), (0.42, True), (1.1, False)] + 2 * plain),
+        *(4 * [(0.42, True)] + [(1.1, False)] + plain),
+        *(4 * bigeminy + 3 * (plain + bigeminy)),
+        *(6 * plain + [(1.56, False)] + 2 * plain + 8 * fast),
+        *(14 * slow + [(0.36, True), (2.2, False)] + 3 * slow),
+    ]
+    times = 0.4 + np.cumsum([step for step, _ in steps])
+    early = np.array([ventricular for _, ventricular in steps])
+    seconds = float(times[-1]) + 2.0
+    x = ecg(times[~early], seconds)
+    t = np.arange(len(x)) / FS
+    for r in times[early]:
+        for centre, width, height, other in ((0.0, 0.04, 1.4, -1.2), (0.2, 0.06, -0.5, 0.4)):
+            x += np.exp(-0.5 * ((t - r - centre) / width) ** 2)[:, None] * (height, other)
+    return x
+
+
 def fibrillation(seconds: float, fs: float = FS, mv: float = 0.5, seed: int = 5) -> NDArray[np.float64]:
     """Two leads of waves about 5 Hz whose rate and size wander."""
     rng = np.random.default_rng(seed)
@@ -144,6 +166,8 @@ def _troubled(kind: str) -> list[SampleChunk]:
         x = ecg(regular(72, 15), 40)
     elif kind == "slow and fast":
         x = ecg([*regular(35, 13), *regular(170, 21, 13.5), *regular(130, 26, 21), *regular(45, 40, 26)], 40)
+    elif kind == "ectopic":
+        x = ectopic()
     elif kind == "fibrillation":
         x[a:b] = fibrillation((b - a) / FS)
     elif kind == "ventricular tachycardia":
@@ -187,6 +211,7 @@ TROUBLES = (
     "loud noise",
     "asystole",
     "slow and fast",
+    "ectopic",
     "fibrillation",
     "ventricular tachycardia",
     "ventricular rhythm",

@@ -1,0 +1,160 @@
+"""Ectopic beats: couplets, runs, bigeminy, trigeminy, R-on-T, PVCs a minute, SVT, missed beats.
+
+pvc_couplet    two V in a row
+pvc_run        `RUN` V in a row or more (from `Limits.vt_beats` on `ventricular.py` says what it is)
+bigeminy       `CYCLES` times one other beat and one V
+trigeminy      `CYCLES` times two other beats and one V
+r_on_t         V after less than a third of the mean interval, then a pause of 1.25 of it, below 100/min
+frequent_pvc   more than `Limits.pvc_per_min` V in the last 60 s, until less than `LESS` of that
+svt            `Limits.svt_beats` S in a row at `Limits.svt_rate` or more
+missed_beat    an interval of 1.8 to 2.2 of the mean in a regular rhythm, not after an ectopic beat
+
+Numbers are those of bedside monitors (Edan, Mindray). All but svt and frequent_pvc are single events: they
+open an episode that lasts until `HOLD_S` have passed without another one, so that a patient with a couplet
+every ten seconds has one episode. A class is known 0.64 s after R, and is told in the second after that.
+Where no lead is usable the episode is withheld, with the reason.
+"""
+
+from itertools import pairwise
+from statistics import median
+
+from msgspec import Struct, field
+
+from dsp.abstract import Second, condition
+from dsp.episodes import begin, end
+from leadwire.model import RhythmEpisode
+from leadwire.settings import Limits
+
+RUN = 3
+CYCLES = 3
+HOLD_S = 30.0
+MINUTE_S = 60.0
+LESS = 0.7
+KEPT = 16
+MISSED_LOW, MISSED_HIGH = 1.8, 2.2
+REGULAR = 0.1
+EARLY, PAUSE, SLOW_RR_S = 1 / 3, 1.25, 0.6
+
+EVENTS = ("pvc_couplet", "pvc_run", "bigeminy", "trigeminy", "r_on_t", "missed_beat", "svt", "frequent_pvc")
+
+
+class EctopyState(Struct):
+    """`beats`: (sample, symbol), the latest; `pvcs`: samples of V in the last minute; `last`: by kind,
+    when it was last seen; `episodes`: those open.
+    """
+
+    beats: list[tuple[int, str]] = []
+    pvcs: list[int] = []
+    last: dict[str, int] = field(default_factory=dict)
+    episodes: dict[str, RhythmEpisode] = field(default_factory=dict)
+
+
+@condition("ectopy")
+class Ectopy:
+    """See the module."""
+
+    kinds: tuple[str, ...] = EVENTS
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self.state = EctopyState()
+
+    def second(self, now: Second) -> list[RhythmEpisode]:
+        out: list[RhythmEpisode] = []
+        s = self.state
+        if now.classed and not (now.classes and s.beats and now.classes[0][0] <= s.beats[-1][0]):
+            s.beats = []  # data were missing: what came before does not stand before these
+        for beat in now.classed:
+            s.beats = [*s.beats[1 - KEPT :], beat]
+            if beat[1] == "V":
+                s.pvcs.append(beat[0])
+            self._beat(now, out)
+        self._minute(now, out)
+        for kind in list(s.episodes):
+            hold = 3.0 if kind == "svt" else HOLD_S
+            if kind != "frequent_pvc" and now.known - s.last[kind] > hold * now.fs:
+                out.append(end(s.episodes.pop(kind), s.last[kind]))
+        return out
+
+    def open(self) -> list[RhythmEpisode]:
+        return list(self.state.episodes.values())
+
+    def _beat(self, now: Second, out: list[RhythmEpisode]) -> None:
+        """Look for what the newest beat completes."""
+        beats = self.state.beats
+        symbols = "".join("V" if c == "V" else "n" for _, c in beats)
+        if symbols.endswith("nVVn"):
+            self._seen(now, "pvc_couplet", beats[-3][0], 2.0, 2.0, "beats", out)
+        run = len(symbols) - len(symbols.rstrip("V"))
+        if run >= RUN:
+            self._seen(now, "pvc_run", beats[-run][0], float(run), float(RUN), "beats", out)
+        for kind, cycle in (("bigeminy", "nV"), ("trigeminy", "nnV")):
+            if symbols.endswith(CYCLES * cycle):
+                first = beats[-CYCLES * len(cycle)][0]
+                self._seen(now, kind, first, float(CYCLES), float(CYCLES), "cycles", out)
+        self._intervals(now, symbols, out)
+        self._svt(now, out)
+
+    def _intervals(self, now: Second, symbols: str, out: list[RhythmEpisode]) -> None:
+        """R-on-T and missed beats, which only intervals tell."""
+        beats = self.state.beats
+        rr = [(b[0] - a[0]) / now.fs for a, b in pairwise(beats)]
+        plain = [
+            value
+            for value, (_, a), (_, c) in zip(rr[:-1], beats, beats[1:], strict=False)
+            if a == "N" and c == "N"
+        ]
+        if len(plain) < 4:
+            return
+        mean = median(plain)
+        if symbols.endswith("nVn") and mean > SLOW_RR_S and rr[-2] < EARLY * mean and rr[-1] >= PAUSE * mean:
+            self._seen(now, "r_on_t", beats[-2][0], rr[-2], EARLY * mean, "s", out)
+        spread = sorted(abs(value / mean - 1) for value in plain)
+        regular = spread[len(spread) * 3 // 4] < REGULAR and all(c == "N" for _, c in beats[-5:])
+        if regular and MISSED_LOW * mean < rr[-1] < min(MISSED_HIGH * mean, self._limits.pause_s):
+            self._seen(now, "missed_beat", beats[-2][0], rr[-1], MISSED_LOW * mean, "s", out)
+
+    def _svt(self, now: Second, out: list[RhythmEpisode]) -> None:
+        beats, need = self.state.beats, self._limits.svt_beats
+        run = beats[-need:]
+        if len(run) < need or any(c != "S" for _, c in run):
+            return
+        rate = 60.0 * now.fs * (need - 1) / (run[-1][0] - run[0][0])
+        if rate >= self._limits.svt_rate:
+            self._seen(now, "svt", run[0][0], rate, self._limits.svt_rate, "1/min", out)
+
+    def _minute(self, now: Second, out: list[RhythmEpisode]) -> None:
+        s, limit = self.state, float(self._limits.pvc_per_min)
+        while s.pvcs and s.pvcs[0] <= now.stop - MINUTE_S * now.fs:
+            del s.pvcs[0]
+        if len(s.pvcs) > limit:
+            self._seen(now, "frequent_pvc", s.pvcs[0], float(len(s.pvcs)), limit, "1/min", out)
+        elif "frequent_pvc" in s.episodes and len(s.pvcs) < LESS * limit:
+            out.append(end(s.episodes.pop("frequent_pvc"), now.start))
+
+    def _seen(
+        self,
+        now: Second,
+        kind: str,
+        onset: int,
+        value: float,
+        threshold: float,
+        unit: str,
+        out: list[RhythmEpisode],
+    ) -> None:
+        s = self.state
+        s.last[kind] = max(s.last.get(kind, -1), s.beats[-1][0] if s.beats else now.start)
+        if kind in s.episodes:
+            return
+        s.episodes[kind] = begin(
+            now,
+            kind,
+            max(onset, 0),
+            rule=kind,
+            value=value,
+            threshold=threshold,
+            unit=unit,
+            leads=now.beat_leads,
+            withheld="" if now.usable else now.trouble,
+        )
+        out.append(s.episodes[kind])

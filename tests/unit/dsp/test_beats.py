@@ -1,0 +1,55 @@
+"""Beat classes and the patterns made of them."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from benchmarks import beat_score
+from dsp.pipeline import StreamAnalyzer
+from leadwire.model import Beat, RhythmEpisode, StreamEvent
+from leadwire.settings import Limits
+from tests.dsp_signals import FS, trouble
+
+
+def run(kind: str) -> list[StreamEvent]:
+    analyzer = StreamAnalyzer(Limits())
+    return [event for c in trouble(kind) for event in analyzer.process(c)]
+
+
+def test_every_beat_is_told_at_once_and_again_with_its_class_within_0_7_s() -> None:
+    beats = [e for e in run("ectopic") if isinstance(e, Beat)]
+    first = {e.sample: e for e in reversed(beats)}
+    last = {e.sample: e for e in beats}
+    assert all(e.symbol == "Q" for e in first.values())
+    late = [s for s in last if last[s].symbol == "Q"]
+    assert len(late) <= 2  # the last of the recording have no class yet
+    delays = [(last[s].detected - s) / FS for s in last if last[s].symbol != "Q"]
+    assert sorted(delays)[int(0.95 * len(delays))] <= 0.7
+
+
+def test_wide_early_beats_are_ventricular_and_a_regular_rhythm_has_none() -> None:
+    def symbols(kind: str) -> str:
+        last = {e.sample: e.symbol for e in run(kind) if isinstance(e, Beat)}
+        return "".join(last[s] for s in sorted(last))
+
+    assert symbols("ectopic").count("V") >= 13
+    assert set(symbols("clean")) <= {"N", "Q"}
+
+
+def test_each_ectopic_pattern_is_said_once_while_it_lasts() -> None:
+    kinds = [e.kind for e in run("ectopic") if isinstance(e, RhythmEpisode) and e.end is None]
+    for kind in ("pvc_couplet", "pvc_run", "bigeminy", "trigeminy", "frequent_pvc", "svt", "missed_beat"):
+        assert kinds.count(kind) == 1
+
+
+@pytest.mark.records
+def test_ventricular_beats_of_real_patients_are_found(database: Callable[[str], Path]) -> None:
+    total = beat_score.Confusion()
+    for name in ("119", "106", "116"):
+        record = beat_score.read(database("mitdb") / name)
+        assert record is not None
+        total = total + beat_score.confusion(record, beat_score.classify(record, 2))
+    veb = total.metrics()["VEB"]
+    assert (veb["Se"] or 0) >= 95
+    assert (veb["+P"] or 0) >= 95
