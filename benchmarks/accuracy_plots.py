@@ -87,7 +87,7 @@ def _shares(axes: Any, totals: Sequence[Row]) -> bool:
         axes.bar_label(bars, fmt="%.1f", padding=2)
     axes.set(yticks=range(len(SHARES)), yticklabels=[pair[0] for pair in SHARES], xlim=(50, 105), xlabel="%")
     axes.invert_yaxis()
-    axes.legend(frameon=False, loc="lower left")
+    axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return True
 
 
@@ -137,7 +137,7 @@ def _total(axes: Any, totals: Sequence[Row]) -> bool:
 
 def _bars(axes: Any, bars: Sequence[tuple[str, float]], label: str, colours: Sequence[str]) -> None:
     drawn = axes.barh([who for who, _ in bars], [value for _, value in bars], color=colours)
-    axes.bar_label(drawn, fmt="%.4g", padding=2)
+    axes.bar_label(drawn, fmt=lambda v: f"{v:,.0f}" if v >= 1000 else f"{v:.4g}", padding=2)
     axes.invert_yaxis()
     axes.margins(x=0.15)
     axes.set_xlabel(label)

@@ -7,7 +7,7 @@ missing        more than `MISSING_PART` of it holds no measurement
 lead_off       for `FLAT_PART` of it or more it stands still, `OFF_MV` or farther from zero
 flat           for `FLAT_PART` of it or more it moves less than `FLAT_MV` in a second
 saturated      `RAIL_PART` of it stands exactly at its highest or lowest value, which is a tall one
-poor_contact   it leaves its usual level by more than `FAR_MV` for `FAR_S` or longer
+poor_contact   it stays more than `FAR_MV` off its usual level, `FAR_S` in all of stays longer than complexes
 noisy          half of it swings, 5 to 25 Hz, by more than `NOISE_RATIO` of its complexes and by `NOISE_MV`
 mains          50 or 60 Hz of more than `MAINS_MV` amplitude
 wander         more than `WANDER_MV` of movement below 0.5 Hz
@@ -33,7 +33,7 @@ from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import signal
+from scipy import ndimage, signal
 
 from leadwire.errors import BugError
 
@@ -58,8 +58,10 @@ FLAT_PART = 0.3
 OFF_MV = 5.0
 RAIL_PART = 0.1
 RAIL_MV = 2.0
-FAR_MV = 3.0
+FAR_MV = 2.0
 FAR_S = 0.2
+STAY_S = 0.06
+"""The tallest complexes leave a level by `FAR_MV` too, but not for so long."""
 NOISE_RATIO = 0.4
 NOISE_MV = 0.1
 MAINS_MV = 0.1
@@ -83,8 +85,8 @@ class Measures:
     ----------
     missing, flat, rail
         Parts (0..1) of the time: without measurement; of the seconds that hardly move; exactly at an extreme.
-    level, far, step
-        Usual level (mV), time (s) spent farther than `FAR_MV` from it, largest range of any second (mV).
+    level, far, stay
+        Usual level (mV), time (s) spent farther than `FAR_MV` from it, and that of it in stays of `STAY_S`.
     size, noise
         Swing of the complexes and of what lies between them, 5 to 25 Hz (mV).
     mains, wander
@@ -96,7 +98,7 @@ class Measures:
     rail: NDArray[np.float64]
     level: NDArray[np.float64]
     far: NDArray[np.float64]
-    step: NDArray[np.float64]
+    stay: NDArray[np.float64]
     size: NDArray[np.float64]
     noise: NDArray[np.float64]
     mains: NDArray[np.float64]
@@ -152,6 +154,7 @@ def measure(x: NDArray[np.float64], fs: float) -> Measures:
     missing = np.mean(~np.isfinite(x), axis=0)
     x = _filled(x)
     level = np.median(x, axis=0)
+    away = np.abs(x - level) > FAR_MV
     per = round(fs)
     seconds = x[: len(x) // per * per].reshape(-1, per, x.shape[1])
     ranges = np.ptp(seconds, axis=1)
@@ -165,8 +168,8 @@ def measure(x: NDArray[np.float64], fs: float) -> Measures:
         flat=np.mean(ranges < FLAT_MV, axis=0),
         rail=at_end * (np.ptp(x, axis=0) > RAIL_MV),
         level=level,
-        far=np.sum(np.abs(x - level) > FAR_MV, axis=0) / fs,
-        step=ranges.max(axis=0),
+        far=np.sum(away, axis=0) / fs,
+        stay=np.sum(ndimage.binary_opening(away, np.ones((max(1, round(STAY_S * fs)), 1))), axis=0) / fs,
         size=np.quantile(swings, 1 - COMPLEXES, axis=0),
         noise=np.median(swings, axis=0),
         mains=_mains(x - slow, fs),
@@ -211,7 +214,7 @@ def reasons(
         "lead_off": still & (np.abs(m.level) >= OFF_MV),
         "flat": still & (np.abs(m.level) < OFF_MV),
         "saturated": rail,
-        "poor_contact": live & ~rail & (m.far >= FAR_S),
+        "poor_contact": live & ~rail & (m.stay >= FAR_S),
         "noisy": live & (m.noise > np.maximum(NOISE_MV, NOISE_RATIO * m.size)),
         "mains": live & (m.mains > MAINS_MV),
         "wander": live & (m.wander > WANDER_MV),
@@ -265,7 +268,7 @@ def _swapped(x: NDArray[np.float64], fs: float, sig_name: Sequence[str]) -> NDAr
     if not {"I", "AVR", "V6"} <= set(upper):
         return found
     y = _filter(_filled(x), (0.5, 40.0 if fs > 90 else 0.4 * fs), "bandpass", fs)
-    lead_1, avr, v6 = (np.clip(y[:, upper.index(name)], -FAR_MV, FAR_MV) for name in ("I", "AVR", "V6"))
+    lead_1, avr, v6 = (np.clip(y[:, upper.index(name)], -3.0, 3.0) for name in ("I", "AVR", "V6"))
     if min(lead_1.std(), avr.std(), v6.std()) > 0:
         found[upper.index("I")] = (
             np.corrcoef(lead_1, v6)[0, 1] < MIRRORED and np.corrcoef(avr, v6)[0, 1] > -MIRRORED
