@@ -7,7 +7,7 @@ import numpy as np
 from dsp import qrs_state as q
 from dsp.qrs_front import front
 from dsp.qrs_judge import Out, decide, judge, search_back, strength
-from dsp.qrs_shape import compare, first_deflection, lead_weight, locate
+from dsp.qrs_shape import compare, lead_weight, locate
 from dsp.qrs_start import crest, note, seed
 from dsp.qrs_state import Floats, Ints, State, forget, kernel
 
@@ -127,8 +127,10 @@ def peak(st: State, look: int, weights: Floats, cfg: q.Config, now: int, out: Ou
         if lead_weight(st, sig) > lead_weight(st, best):
             best = sig
     where, cand[q.K_AMPLITUDE], cand[q.K_STEP] = locate(st, best, at - cfg.peak_delay, cfg.rate)
-    if first_deflection(st, best, at, cfg) < where - int(q.EARLY_S * cfg.rate):
-        where -= int(q.PULL_S * cfg.rate)
+    for sig in range(best):  # as annotators do: the first lead that shows the beats gives the time
+        if lead_weight(st, sig) > q.SHOWS * lead_weight(st, best):
+            where, _, _ = locate(st, sig, at - cfg.peak_delay, cfg.rate)
+            break
     cand[q.K_R] = where
     edge = int(0.13 * cfg.rate)
     ring = len(st.detection)

@@ -10,6 +10,8 @@ from dsp.qrs_state import Floats, State, kernel
 def locate(st: State, sig: int, middle: int, rate: float) -> tuple[int, float, float]:
     """Return R peak (inner sample), amplitude p-p in mV and step of lead sig about inner sample `middle`.
 
+    The R peak is the highest point; the lowest where no wave rises above the level before the
+    complex by `UPRIGHT` of the depth below it. Annotators mark the same, in wide complexes too.
     The step is how far the line lies elsewhere after the complex than before, as part of the
     amplitude: EP Limited's baseline-shift check as a number.
     """
@@ -18,51 +20,23 @@ def locate(st: State, sig: int, middle: int, rate: float) -> tuple[int, float, f
     first = middle - int(q.BEFORE_S * rate)
     last = middle + int(q.AFTER_S * rate)
     least = most = low[sig, first % ring]
-    mean = 0.0
-    for j in range(first, last + 1):
+    lowest = highest = first
+    for j in range(first + 1, last + 1):
         value = low[sig, j % ring]
-        mean += value
-        least = min(least, value)
-        most = max(most, value)
-    mean /= last - first + 1
-    where, furthest = middle, -1.0
-    for j in range(first, last + 1):
-        distance = abs(low[sig, j % ring] - mean)
-        if distance > furthest:
-            furthest = distance
-            where = j
+        if value < least:
+            least, lowest = value, j
+        if value > most:
+            most, highest = value, j
     near, far = int(0.09 * rate), int(0.13 * rate)
-    step = 0.0
+    before = after = 0.0
     for j in range(near, far + 1):
-        step += low[sig, (middle + j) % ring] - low[sig, (middle - j) % ring]
+        before += low[sig, (middle - j) % ring]
+        after += low[sig, (middle + j) % ring]
+    before /= far - near + 1
+    after /= far - near + 1
     amplitude = most - least
-    return where, amplitude, abs(step) / (far - near + 1) / max(amplitude, 0.01)
-
-
-@kernel
-def first_deflection(st: State, sig: int, at: int, cfg: q.Config) -> int:
-    """Return the first large deflection of lead sig in the complex whose detection function peaks at `at`.
-
-    Wide complexes peak late or more than once; they are annotated where they begin to be large.
-    """
-    low, detection = st.low, st.detection
-    ring = low.shape[1]
-    half = q.ONSET * detection[at % ring]
-    onset = at
-    while onset > at - int(q.WIDEST_S * cfg.rate) and detection[(onset - 1) % ring] > half:
-        onset -= 1
-    middle = onset + cfg.rise - cfg.peak_delay
-    reach = int(q.REACH_S * cfg.rate)
-    mean = 0.0
-    for j in range(middle - reach, middle + reach + 1):
-        mean += low[sig, j % ring]
-    mean /= 2 * reach + 1
-    where, furthest = middle, -1.0
-    for j in range(middle - reach, middle + reach + 1):
-        distance = abs(low[sig, j % ring] - mean)
-        if distance > furthest:
-            where, furthest = j, distance
-    return where
+    where = highest if most - before >= q.UPRIGHT * (before - least) else lowest
+    return where, amplitude, abs(after - before) / max(amplitude, 0.01)
 
 
 @kernel

@@ -62,9 +62,8 @@ LOOK_WEAK_S = 0.2  # a weak one (it may be a P wave) longer
 WEAK = 0.8  # of a usual beat's strength
 GROW = 1.2  # what comes after LOOK_S must be larger by this to displace it
 BEFORE_S, AFTER_S = 0.08, 0.06  # how far a complex reaches about its middle
-ONSET = 0.5  # of its peak: where the detection function says that a complex begins
-WIDEST_S, REACH_S = 0.15, 0.05  # how early that may be, and how near to it the R peak is
-EARLY_S, PULL_S = 0.10, 0.06  # a first deflection so much before the largest pulls the fiducial point by this
+UPRIGHT = 0.5  # a wave that rises so much, of the depth of the deepest, is the R wave
+SHOWS = 0.2  # a lead of so much of the best lead's weight gives the time of the beat
 
 # Decisions.
 REFRACTORY_S = 0.2
@@ -177,7 +176,6 @@ class Config(NamedTuple):
     pole: float
     mean_pole: float
     peak_delay: int
-    rise: int
     band_delay: int
     lag: int
     sos: Floats
@@ -203,7 +201,6 @@ def configuration(fs: float) -> Config:
         envelope = signal.lfilter([1 - pole], [1, -pole], envelope)
     envelope = np.sqrt(envelope)
     peak = fine[np.argmax(smoothed)]
-    rise = np.argmax(envelope) - np.argmax(envelope > ONSET * envelope.max())
     return Config(
         fs=fs,
         rate=rate,
@@ -213,7 +210,6 @@ def configuration(fs: float) -> Config:
         pole=pole,
         mean_pole=math.exp(-1.0 / (MEAN_S * rate)),
         peak_delay=round((coarse[np.argmax(envelope)] - peak) * rate),
-        rise=int(rise),
         band_delay=round((coarse[np.argmax(banded)] - peak) * rate),
         lag=round((peak - 0.3) * fs) + spike // 2,
         sos=np.ascontiguousarray(np.concatenate([low, slow, fast])),
