@@ -130,7 +130,7 @@ def table(
 
 def fit(x: NDArray[np.float64], y: NDArray[np.int64], weight: NDArray[np.float64]) -> Any:
     """Fit the trees."""
-    from sklearn.ensemble import HistGradientBoostingClassifier  # type: ignore[import-untyped]
+    from sklearn.ensemble import HistGradientBoostingClassifier
 
     trees = HistGradientBoostingClassifier(
         max_iter=TREES, max_depth=DEPTH, learning_rate=RATE, min_samples_leaf=LEAST_WINDOWS,

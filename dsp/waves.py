@@ -35,6 +35,8 @@ REST = 0.05
 """A slice of the window so much quieter than the loudest one is rest between complexes: no flutter, no
 fibrillation, no fast ventricular rhythm, and no need to measure the rest (log-odds `SURE`)."""
 SURE = -9.0
+UNLIKELY = -4.0
+"""Fibrillation less likely than this need not be told from tachycardia."""
 WORSE = 3.0
 """Log-odds in favour of fibrillation where it could be either: the worse of two is the one to announce."""
 
@@ -181,7 +183,8 @@ def _judge(features, valid, vf_trees, vt_trees, slow_trees, vf, vt, rate):  # ty
         elif x[5] < REST:
             vf[lead] = vt[lead] = SURE
         else:
-            slow = _ask(x, slow_trees)
-            vf[lead] = -np.log(np.exp(-_ask(x, vf_trees)) + np.exp(slow - WORSE))
+            vf[lead] = _ask(x, vf_trees)
+            if vf[lead] > UNLIKELY:
+                vf[lead] = -np.log(np.exp(-vf[lead]) + np.exp(_ask(x, slow_trees) - WORSE))
             vt[lead] = _ask(x, vt_trees)
             rate[lead] = 60.0 * x[13]
