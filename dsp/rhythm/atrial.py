@@ -7,8 +7,9 @@ three-beat median and bigeminy measure stand beside other measures instead of be
 beats of known class are filtered by class. The trees learned sinus arrhythmia, bigeminy, frequent
 supraventricular and ventricular beats and pacing as what is not fibrillation.
 
-It begins when the likelihood was above `BEGIN` for `BEGIN_S` seconds in a row, and ends when it was
-below `END` for `END_S`. The episode's onset and end lie where the likelihood first crossed one half, less
+It begins when the likelihood was above `BEGIN` for `BEGIN_S` seconds in a row (at once above `SURE`), and
+ends when it was below `END` for `END_S`. The episode's onset and end
+lie where the likelihood first crossed one half, less
 `LAG` beats, for half of the short window must have changed for that. Seconds that are not usable teach
 nothing: the windows begin anew behind them, an open episode goes on, and ends after
 `BLIND_S` without any evidence.
@@ -35,6 +36,8 @@ from leadwire.settings import Limits
 EVERY_S = 2
 """Looked at only so often: the windows do not change faster, and it halves the cost."""
 BEGIN, END = 0.7, 0.3
+SURE = 0.9
+"""More than this counts twice: one look more settles it."""
 BEGIN_S, END_S = 3, 6
 LAG = 6
 BLIND_S = 60
@@ -98,7 +101,7 @@ class Atrial:
         s.seen_s += EVERY_S
         if (likely > 0.5) != s.high or s.crossed < 0:
             s.high, s.crossed = likely > 0.5, self._where(now)
-        s.above = s.above + EVERY_S if likely > BEGIN else 0
+        s.above = 0 if likely <= BEGIN else s.above + (2 * EVERY_S if likely > SURE else EVERY_S)
         s.below = s.below + EVERY_S if likely < END else 0
         if s.episode is not None:
             s.af_s += EVERY_S
