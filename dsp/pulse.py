@@ -55,6 +55,8 @@ RING = PULSES + KEPT * PULSE
 SPREAD = 0.12
 SIZE_SPREAD = 0.35
 PURE = 0.35
+LIFELESS = 0.005
+"""Pulses whose intervals and sizes both vary by less than this part come from no living body."""
 MIN_PULSES = 3
 
 BEFORE_S = 4.0
@@ -253,6 +255,10 @@ def pulsation(train: PulseTrain, fs: float, begin: int, end: int) -> Pulsation:
     size = float(np.median(sizes))
     spread = float(np.mean(np.abs(rr - middle))) / middle
     size_spread = float(np.mean(np.abs(sizes - size))) / size
+    if spread < LIFELESS and size_spread < LIFELESS:
+        # A test pattern or a pump: breathing alone moves a living pulse by several times this. It must
+        # never speak against an asystole.
+        return Pulsation(n=len(onsets))
     quality = (
         max(0.0, 1 - spread / (2 * SPREAD))
         * max(0.0, 1 - size_spread / (2 * SIZE_SPREAD))

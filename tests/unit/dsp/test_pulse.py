@@ -12,17 +12,17 @@ from leadwire.settings import Limits
 from tests.dsp_signals import cut, digital, ecg, regular
 
 GAIN = 100.0
+BREATH = 0.05  # of a pulse's size, up and down
 
 
 def pulses(onsets: NDArray[np.float64], seconds: float, fs: float, size: float = 1.0) -> NDArray[np.float64]:
-    """A drawn pressure wave: a rise of 0.15 s, a fall with a dicrotic notch."""
+    """A drawn pressure wave: a rise of 0.15 s, a fall with a dicrotic notch; it moves with the breath."""
     t = np.arange(round(seconds * fs)) / fs
     x = np.zeros(len(t))
     for onset in onsets:
         since = t - onset
-        x += size * np.exp(-0.5 * ((since - 0.15) / 0.07) ** 2) + 0.3 * size * np.exp(
-            -0.5 * ((since - 0.42) / 0.08) ** 2
-        )
+        wave = np.exp(-0.5 * ((since - 0.15) / 0.07) ** 2) + 0.3 * np.exp(-0.5 * ((since - 0.42) / 0.08) ** 2)
+        x += size * (1 + BREATH * np.sin(2 * np.pi * 0.25 * onset)) * wave
     return x
 
 
@@ -97,10 +97,9 @@ def test_the_rate_of_a_clean_pulse_is_told_and_that_of_noise_is_not() -> None:
 
 
 def train(onsets: list[float], sizes: list[float] | None = None) -> PulseTrain:
-    n = len(onsets)
-    return PulseTrain(
-        "ABP", np.array([round(250 * t) for t in onsets]), np.array(sizes or [1.0] * n), np.full(n, 0.9)
-    )
+    breath = [1 + BREATH * np.sin(2 * np.pi * 0.25 * t) for t in onsets]
+    at = np.array([round(250 * t) for t in onsets])
+    return PulseTrain("ABP", at, np.array(sizes or breath), np.full(len(onsets), 0.9))
 
 
 def test_only_a_pulse_that_went_on_undisturbed_contradicts() -> None:
@@ -137,6 +136,13 @@ def test_an_asystole_on_flat_leads_ends_when_the_pulse_is_back_and_on_live_ones_
     assert said([chunk(leads, back)], "asystole") == [""]
     leads[round(15.5 * 250) :] = 0.0
     assert said([chunk(leads, back)], "asystole") == ["", "pulse"]
+
+
+def test_a_test_pattern_never_speaks_against_an_asystole() -> None:
+    now = Second(fs=250.0, start=4750, stop=5000)
+    now.pulses = [train([0.8 * k for k in range(25)], sizes=[1.0] * 25)]
+    assert not contradicts(now, round(250 * 14.0))
+    assert rate(now) is None
 
 
 def test_three_slow_beats_are_an_extreme_bradycardia_at_once() -> None:
