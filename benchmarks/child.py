@@ -36,7 +36,7 @@ class Child:
         It ended, or said nothing for `START_S`, before it was running.
     """
 
-    START_S = 120.0
+    START_S = 400.0  # a first start compiles the detectors
 
     def __init__(
         self, folder: Path, settings: Mapping[str, str] | None = None, command: Sequence[str] = ("up",)

@@ -4,10 +4,8 @@ All parameters stand here once, in s, Hz and mV (the rest are ratios). "Inner" s
 left after decimation to 125 to 300 Hz; `m` counts them, `sig` numbers leads, `c` channels (lead x band).
 """
 
-import contextlib
 import math
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
@@ -20,22 +18,6 @@ Ints = NDArray[np.int64]
 Ring = NDArray[np.float32]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
-
-
-def _drop_stale_code() -> None:
-    """Remove compiled kernels older than any source of the detector.
-
-    numba looks at a function's own file only; parameters and callees of other files are compiled in.
-    """
-    here = Path(__file__).parent
-    newest = max(path.stat().st_mtime_ns for path in here.glob("qrs*.py"))
-    for index in (here / "__pycache__").glob("qrs_*.nbi"):
-        with contextlib.suppress(OSError):
-            if index.stat().st_mtime_ns < newest:
-                index.unlink()
-
-
-_drop_stale_code()
 
 
 def kernel(function: _F) -> _F:

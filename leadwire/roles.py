@@ -140,7 +140,7 @@ async def _prepare_detectors(stop: "asyncio.Future[None]") -> None:
             with suppress(RuntimeError):  # stopped meanwhile
                 loop.call_soon_threadsafe(ready.set_result, None)
 
-    log.info("preparing the detectors", note="the first start compiles them, half a minute")
+    log.info("preparing the detectors", note="the first start compiles them, one to two minutes")
     threading.Thread(target=body, name="warm-up", daemon=True).start()
     await asyncio.wait([ready, stop], return_when=asyncio.FIRST_COMPLETED)
     if ready.done():

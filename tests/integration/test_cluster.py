@@ -12,7 +12,7 @@ from benchmarks.child import Child
 from leadwire.bus import open_bus
 from simulators.link import run_device
 from storage import open_reader
-from tests.integration.whole import LENGTHS, assert_whole, devices, last_beats_are_archived, until
+from tests.integration.whole import LENGTHS, assert_whole, devices, stories_are_archived, until
 
 
 @pytest.mark.kafka
@@ -42,7 +42,7 @@ async def _story(folder: Path, bus_address: str, archive: str) -> None:
         assert not sims[2].finished, "killed too late to be in mid-stream"
         await asyncio.wait_for(asyncio.gather(*playing), 120)
         reader = open_reader(archive)
-        await until(lambda: last_beats_are_archived(reader, sims), 120)
+        await until(lambda: stories_are_archived(reader, sims), 120)
         assert await asyncio.wait_for(heard, 30) == ["active", "ended"]
         for child in (second, gateway, dashboard):
             assert await asyncio.to_thread(child.stop) == 0, child.said()

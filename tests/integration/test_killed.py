@@ -21,7 +21,7 @@ from tests.integration.whole import (
     archived,
     assert_whole,
     devices,
-    last_beats_are_archived,
+    stories_are_archived,
     until,
 )
 
@@ -51,7 +51,7 @@ async def _killed_and_back(folder: Path) -> None:
         with await asyncio.to_thread(Child, folder, settings) as child:
             await asyncio.wait_for(asyncio.gather(*playing), 60)
             reader = open_reader(f"sqlite:///{folder}/archive.sqlite")
-            await until(lambda: last_beats_are_archived(reader, sims))
+            await until(lambda: stories_are_archived(reader, sims))
             assert await asyncio.to_thread(child.stop) == 0, child.said()
     finally:
         for task in playing:
