@@ -32,7 +32,7 @@ for package in sys.argv[2:]:
                 raise
         print(found.name)
 """
-EXTRAS = "neurokit2,sleepecg,ecgdetectors,matplotlib,pandas,fast_qrs_detector,biosppy"
+EXTRAS = "neurokit2,sleepecg,ecgdetectors,matplotlib,pandas,sklearn,fast_qrs_detector,biosppy"
 
 
 def run(*command: str | Path, cwd: Path, timeout: float = 550) -> subprocess.CompletedProcess[str]:
