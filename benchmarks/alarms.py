@@ -29,6 +29,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import wfdb
 
@@ -90,7 +91,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Result:
     """Run the analyzer up to each record's alarm and judge what it said."""
-    limits = Limits(**{name: value for name, value in LIMITS.items() if name in Limits.__struct_fields__})
+    limits = msgspec.convert({n: v for n, v in LIMITS.items() if n in Limits.__struct_fields__}, Limits)
     folder = Path(args.data or ".")
     listed = truths(folder)
     rows: list[dict[str, Any]] = []

@@ -117,7 +117,7 @@ def fit(beats: Beats, some: NDArray[np.bool_]) -> dict[str, Any]:
 
 
 def _trees(beats: Beats, features: dict[str, int], code: int, weight: NDArray[np.float64]) -> dict[str, Any]:
-    from sklearn.ensemble import HistGradientBoostingClassifier  # type: ignore[import-untyped]
+    from sklearn.ensemble import HistGradientBoostingClassifier
 
     columns = [b.FEATURES.index(name) for name in features]
     used = weight > 0

@@ -1,4 +1,4 @@
-"""Compiles the kernels before a patient waits for them: 90 s of processor time on a new installation, then below 1 s."""
+"""Compiles the kernels before a patient waits for them: 90 s of work when new, then below 1 s."""
 
 import numpy as np
 
