@@ -89,10 +89,16 @@ export class Shell {
       counters.append(n.parent);
     }
     this.audio = el("button", { type: "button", class: "audio" });
+    // Pressing unlocks by itself, and may have done so before the click is complete: what counts is whether sound
+    // was blocked when it began. The first click must never pause what it was meant to enable.
+    let unlocking = false;
+    this.audio.onpointerdown = this.audio.onkeydown = (event) => {
+      if (!event.repeat) unlocking = this.sound.blocked;
+    };
     this.audio.onclick = () => {
-      // The click itself unlocks; only a second one pauses.
-      if (this.wasBlocked) this.sound.enable();
+      if (unlocking || this.sound.blocked) this.sound.enable();
       else this.sound.togglePause();
+      unlocking = false;
       this.tick();
     };
     this.scale = el("button", { type: "button", class: "scale" });
@@ -135,7 +141,6 @@ export class Shell {
 
   #audioState() {
     const { blocked, pausedFor } = this.sound;
-    this.wasBlocked = blocked;
     const state = blocked ? "blocked" : pausedFor > 0 ? "paused" : "on";
     this.audio.dataset.state = state;
     const text = {

@@ -2,6 +2,7 @@
 // the page was clicked once: that is detected and said. "Audio paused" lasts 120 s and never hides an alarm.
 
 const PAUSE_S = 120;
+const RETRY_S = 3;
 const REPEAT_S = { high: 10, medium: 20 };
 // Onsets of the pulses in s, and their pitch in Hz.
 const BURST = {
@@ -14,6 +15,7 @@ export class Sound {
   constructor() {
     this.context = null;
     this.pausedUntil = 0;
+    this.retry = 0;
     this.next = { high: 0, medium: 0 };
     this.played = 0; // bursts, for the tests
     const unlock = () => this.enable();
@@ -48,9 +50,20 @@ export class Sound {
   update(counts, lost) {
     const priority = counts.high || lost ? "high" : counts.medium ? "medium" : null;
     const now = performance.now() / 1000;
+    // Once somebody has clicked, sound that does not come, or went with its device, is asked for again and again.
+    if (this.blocked && navigator.userActivation?.hasBeenActive) this.#insist(now);
     if (!priority || this.blocked || this.pausedFor > 0 || now < this.next[priority]) return;
     this.next = { high: now + REPEAT_S.high, medium: now + REPEAT_S.medium };
     this.#burst(priority);
+  }
+
+  #insist(now) {
+    if (now < this.retry) return;
+    this.retry = now + RETRY_S;
+    // A context that will not run although it may is replaced.
+    this.context?.close().catch(() => {});
+    this.context = null;
+    this.enable();
   }
 
   #burst(priority) {

@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.services.need import need
 from tests.services.ward import Ward
@@ -21,7 +21,12 @@ ARGS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    # A machine for tests has no sound card; what a page plays goes nowhere, in time.
+    "--disable-audio-output",
 ]
+
+# A busy machine is no failure.
+expect.set_options(timeout=20_000)
 
 
 @pytest.fixture
