@@ -56,6 +56,14 @@ server.addEventListener("connection", () => {
   rest = Buffer.alloc(0);
   greeted = false;
 });
+// The socket server takes its ear off a socket before it closes it: a client that was killed just then would
+// take the whole server with it.
+process.on("uncaughtException", (why) => {
+  if (["ECONNRESET", "EPIPE", "ERR_STREAM_DESTROYED"].includes(why.code)) return;
+  console.error(why);
+  process.exit(1);
+});
+
 await server.start();
 console.log(server.getServerConn().split(":").pop());
 

@@ -23,6 +23,9 @@ ARGS = [
     "--disable-sync",
     # A machine for tests has no sound card; what a page plays goes nowhere, in time.
     "--disable-audio-output",
+    # Sound only after a click, even on an address that often played some.
+    "--autoplay-policy=document-user-activation-required",
+    "--disable-features=MediaEngagementBypassAutoplayPolicies,PreloadMediaEngagementData",
 ]
 
 # A busy machine is no failure.
