@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 from benchmarks.frame import Result, record_names, track
 from dsp.pipeline import StreamAnalyzer
 from leadwire.errors import BugError
-from leadwire.model import Message, SampleChunk, StreamEvent
+from leadwire.messages import Message
+from leadwire.model import SampleChunk, StreamEvent
 from leadwire.settings import Limits
 from simulators.records import RecordSource
 from storage import Archive, Reader, open_archive, open_reader

@@ -12,7 +12,8 @@ from dashboard import messages
 from dashboard.alertlog import AlertLog, Entry
 from dashboard.clients import Subscription, WaveClient, wave_frame
 from dashboard.live import LiveStream
-from leadwire.model import Alert, Message, SampleChunk, StreamEvent, StreamInfo
+from leadwire.messages import Message
+from leadwire.model import Alert, SampleChunk, StreamEvent, StreamInfo
 from leadwire.topics import ALERTS, STREAMS
 
 SHOWN_S = 12 * 3600.0

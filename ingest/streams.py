@@ -22,7 +22,8 @@ from leadwire import codec
 from leadwire.bus import Position, Producer
 from leadwire.clock import Clock
 from leadwire.errors import RetryError
-from leadwire.model import LinkEvent, Message, Quarantined, SampleChunk
+from leadwire.messages import Message
+from leadwire.model import LinkEvent, Quarantined, SampleChunk
 from leadwire.topics import CHUNKS, EVENTS, QUARANTINE, STREAMS, Topic
 
 log = structlog.get_logger(__name__)

@@ -11,7 +11,8 @@ from typing import TypeVar, get_args
 import msgspec
 
 from leadwire.errors import MessageRejected
-from leadwire.model import SCHEMA_VERSION, Message
+from leadwire.messages import Message
+from leadwire.model import SCHEMA_VERSION
 
 M = TypeVar("M")
 

@@ -43,11 +43,13 @@ UNIT_IN_MV = {"mV": 1.0, "uV": 1e-3, "V": 1e3}
 """The units of ECG leads; a signal in any other unit is another waveform and keeps its unit."""
 
 
-class _Message(Struct, frozen=True, kw_only=True, tag_field="type"):
+class BusMessage(Struct, frozen=True, kw_only=True, tag_field="type"):
+    """What every message on a topic has: its type, and the version of the schema."""
+
     v: int = SCHEMA_VERSION
 
 
-class StreamInfo(_Message, frozen=True, kw_only=True, tag="stream"):
+class StreamInfo(BusMessage, frozen=True, kw_only=True, tag="stream"):
     """Who and what a stream is; last one per stream kept on `ecg.streams`.
 
     `stream` is one recording session of one device; its samples are numbered from 0. `clinic` and
@@ -83,7 +85,7 @@ def _calibration(
     return np.array(baseline, dtype=np.float64), scale
 
 
-class SampleChunk(_Message, frozen=True, kw_only=True, tag="chunk"):
+class SampleChunk(BusMessage, frozen=True, kw_only=True, tag="chunk"):
     """A stretch of samples of one stream, self-contained.
 
     Attributes
@@ -193,7 +195,7 @@ class SampleChunk(_Message, frozen=True, kw_only=True, tag="chunk"):
         )
 
 
-class Beat(_Message, frozen=True, kw_only=True, tag="beat"):
+class Beat(BusMessage, frozen=True, kw_only=True, tag="beat"):
     """One QRS complex.
 
     `sample` is the fiducial point (R peak), `detected` the last sample the decision needed,
@@ -211,7 +213,7 @@ class Beat(_Message, frozen=True, kw_only=True, tag="beat"):
     leads: tuple[str, ...] = ()
 
 
-class HeartRate(_Message, frozen=True, kw_only=True, tag="heart_rate"):
+class HeartRate(BusMessage, frozen=True, kw_only=True, tag="heart_rate"):
     """Heart rate in 1/min as of `sample`; None: it cannot be told (no beats, no usable lead)."""
 
     stream: StreamId
@@ -222,7 +224,7 @@ class HeartRate(_Message, frozen=True, kw_only=True, tag="heart_rate"):
 QualityFlag = Literal["lead_off", "flat", "saturated", "noisy", "mains", "wander", "missing"]
 
 
-class SignalQuality(_Message, frozen=True, kw_only=True, tag="quality"):
+class SignalQuality(BusMessage, frozen=True, kw_only=True, tag="quality"):
     """Signal quality of the second that ends before `sample`.
 
     `flags` has one tuple per signal in `sig_name` order; an empty tuple means nothing is wrong.
@@ -254,7 +256,7 @@ class Evidence(Struct, frozen=True, kw_only=True):
     detail: str = ""
 
 
-class RhythmEpisode(_Message, frozen=True, kw_only=True, tag="episode"):
+class RhythmEpisode(BusMessage, frozen=True, kw_only=True, tag="episode"):
     """A condition a detector sees: it begins once, and ends once.
 
     `kind` is a word of the catalogue (asystole, pause, extreme_tachycardia, lead_off ...). `onset`
@@ -272,7 +274,7 @@ class RhythmEpisode(_Message, frozen=True, kw_only=True, tag="episode"):
     withheld: str = ""
 
 
-class LinkEvent(_Message, frozen=True, kw_only=True, tag="link"):
+class LinkEvent(BusMessage, frozen=True, kw_only=True, tag="link"):
     """What the gateway noticed about a stream.
 
     connected, disconnected (without a word), ended (the device said goodbye: no more samples),
@@ -289,7 +291,7 @@ class LinkEvent(_Message, frozen=True, kw_only=True, tag="link"):
     detail: str = ""
 
 
-class DeviceStatus(_Message, frozen=True, kw_only=True, tag="device_status"):
+class DeviceStatus(BusMessage, frozen=True, kw_only=True, tag="device_status"):
     """What a device says of itself: electrodes off, battery in percent (None: on mains)."""
 
     stream: StreamId
@@ -302,7 +304,7 @@ class DeviceStatus(_Message, frozen=True, kw_only=True, tag="device_status"):
 Priority = Literal["high", "medium", "low"]
 
 
-class Alert(_Message, frozen=True, kw_only=True, tag="alert"):
+class Alert(BusMessage, frozen=True, kw_only=True, tag="alert"):
     """One transition of an alert; the last one per `id` is its present state.
 
     `id` is derived from stream, onset sample and kind. `version` counts the transitions from 1.
@@ -323,7 +325,7 @@ class Alert(_Message, frozen=True, kw_only=True, tag="alert"):
     evidence: Evidence
 
 
-class State(_Message, frozen=True, kw_only=True, tag="state"):
+class State(BusMessage, frozen=True, kw_only=True, tag="state"):
     """A stage's snapshot for one stream on the compacted topic `ecg.state`.
 
     `next_sample` is the first sample the snapshot has not seen; `snapshot` is opaque to all but
@@ -336,7 +338,7 @@ class State(_Message, frozen=True, kw_only=True, tag="state"):
     snapshot: bytes
 
 
-class Quarantined(_Message, frozen=True, kw_only=True, tag="quarantined"):
+class Quarantined(BusMessage, frozen=True, kw_only=True, tag="quarantined"):
     """Refused input, kept whole (up to the topic's limit), with the reason."""
 
     source: str
@@ -345,21 +347,6 @@ class Quarantined(_Message, frozen=True, kw_only=True, tag="quarantined"):
     data: bytes
     truncated: bool = False
 
-
-Message = (
-    StreamInfo
-    | SampleChunk
-    | Beat
-    | HeartRate
-    | SignalQuality
-    | RhythmEpisode
-    | LinkEvent
-    | DeviceStatus
-    | Alert
-    | State
-    | Quarantined
-)
-"""Everything that may stand on a topic."""
 
 StreamEvent = Beat | HeartRate | SignalQuality | RhythmEpisode | LinkEvent | DeviceStatus
 """What may stand on ecg.events."""

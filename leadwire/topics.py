@@ -41,10 +41,18 @@ CHUNKS = Topic("ecg.chunks", "stream", 12, 7 * DAY_S, False, 1 << 20)
 EVENTS = Topic("ecg.events", "stream", 12, 30 * DAY_S, False, 1 << 18)
 # One partition: its offsets are the one order of all alerts, which a dashboard resumes from.
 ALERTS = Topic("ecg.alerts", "stream", 1, 365 * DAY_S, False, 1 << 18)
-COMMANDS = Topic("ecg.commands", "alert id", 1, 365 * DAY_S, False, 1 << 16)
+# Whatever can happen to a case comes here in one order: alerts raised and ended, commands, receipts,
+# changes of the network. One partition: one owner decides.
+COMMANDS = Topic("ecg.commands", "alert id", 1, 365 * DAY_S, False, 1 << 18)
+REGISTER = Topic("ecg.register", "alert id", 1, 3650 * DAY_S, False, 1 << 20)
+NETWORK = Topic("ecg.network", "kind/id", 1, None, True, 1 << 18)
+WATCH = Topic("ecg.watch", "process", 1, None, True, 1 << 18)
 STREAMS = Topic("ecg.streams", "stream", 1, None, True, 1 << 16)
 # Partitioned as ecg.chunks is: the owner of a chunk partition reads the same partition of states.
 STATE = Topic("ecg.state", "stream", 12, None, True, 1 << 20)
 QUARANTINE = Topic("ecg.quarantine", "where it came from", 1, 90 * DAY_S, False, 1 << 20)
 
-TOPICS: dict[str, Topic] = {t.name: t for t in (CHUNKS, EVENTS, ALERTS, COMMANDS, STREAMS, STATE, QUARANTINE)}
+TOPICS: dict[str, Topic] = {
+    t.name: t
+    for t in (CHUNKS, EVENTS, ALERTS, COMMANDS, REGISTER, NETWORK, WATCH, STREAMS, STATE, QUARANTINE)
+}

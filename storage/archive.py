@@ -18,13 +18,13 @@ import sqlalchemy as sa
 
 from leadwire import codec
 from leadwire.errors import MessageRejected
+from leadwire.messages import Message
 from leadwire.model import (
     Alert,
     Beat,
     DeviceStatus,
     HeartRate,
     LinkEvent,
-    Message,
     Quarantined,
     RhythmEpisode,
     SampleChunk,

@@ -13,7 +13,8 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 
 from leadwire import codec
-from leadwire.model import Alert, Evidence, Message, RhythmEpisode, SampleChunk
+from leadwire.messages import Message
+from leadwire.model import Alert, Evidence, RhythmEpisode, SampleChunk
 from leadwire.ranges import MAX_SAMPLE
 from storage import Archive, Reader
 from storage.database import Database

@@ -7,6 +7,7 @@ change of schema, raise `SCHEMA_VERSION`, keep reading the old files, and let th
 from pathlib import Path
 
 from leadwire import codec
+from leadwire.messages import Message
 from leadwire.model import (
     SCHEMA_VERSION,
     Alert,
@@ -15,7 +16,6 @@ from leadwire.model import (
     Evidence,
     HeartRate,
     LinkEvent,
-    Message,
     Quarantined,
     RhythmEpisode,
     SampleChunk,

@@ -12,17 +12,8 @@ from numpy.typing import NDArray
 from dashboard.service import DashboardService
 from leadwire import codec
 from leadwire.bus.local import LocalBus
-from leadwire.model import (
-    Alert,
-    Beat,
-    Evidence,
-    HeartRate,
-    Message,
-    SampleChunk,
-    SignalQuality,
-    StreamInfo,
-    event_id,
-)
+from leadwire.messages import Message
+from leadwire.model import Alert, Beat, Evidence, HeartRate, SampleChunk, SignalQuality, StreamInfo, event_id
 from leadwire.settings import Settings
 from leadwire.topics import ALERTS, CHUNKS, EVENTS, STREAMS, TOPICS, Topic
 from storage import Reader

@@ -11,7 +11,8 @@ from leadwire.bus import Record, TopicPartition, partition_of
 from leadwire.bus.local import LocalBus
 from leadwire.clock import ManualClock
 from leadwire.errors import MessageRejected
-from leadwire.model import Alert, Evidence, HeartRate, LinkEvent, Message, RhythmEpisode, StreamInfo
+from leadwire.messages import Message
+from leadwire.model import Alert, Evidence, HeartRate, LinkEvent, RhythmEpisode, StreamInfo
 from leadwire.runner import Outgoing
 from leadwire.topics import ALERTS, EVENTS, STREAMS, TOPICS
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from leadwire import codec
 from leadwire.errors import MessageRejected
-from leadwire.model import SCHEMA_VERSION, Beat, HeartRate, Message
+from leadwire.messages import Message
+from leadwire.model import SCHEMA_VERSION, Beat, HeartRate
 from tests.golden.make import HERE, MESSAGES
 
 GOLDEN = sorted(HERE.glob("*.msgpack"))

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from dashboard.clients import WaveClient
 from dashboard.frames import LOST, STATE, WAVE
 from dashboard.hub import ENDED_S, SHOWN_S, Arrival, Hub
-from leadwire.model import Beat, HeartRate, Message, StreamInfo
+from leadwire.messages import Message
+from leadwire.model import Beat, HeartRate, StreamInfo
 from tests.services.ward import chunk, info
 from tests.services.wave_frames import Frame, read_frames
 
