@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 from playwright.sync_api import Page, expect
 
-from tests.services.browser import OpenPage
+from tests.services.browser import OpenPage, untouched
 from tests.services.ward import Ward
 
 pytestmark = pytest.mark.browser
@@ -347,9 +347,21 @@ def test_a_phone_shows_everything_without_scrolling_sideways(
 
 def test_sound_that_the_browser_blocks_is_said_until_a_click(ward: Ward, open_page: OpenPage) -> None:
     page = open_page()
-    expect(page.locator(".audio")).to_have_text("NO SOUND — click to enable")
+    ask = untouched(page)
+    says = "document.querySelector('.audio')?.textContent"
+    _until(lambda: ask(says) == "NO SOUND — click to enable")
+    left, top = ask("""(() => {
+      addEventListener("click", () => { window.clicked = true; });
+      const box = document.querySelector(".audio").getBoundingClientRect();
+      return [box.x + box.width / 2, box.y + box.height / 2];
+    })()""")
+    assert not ask("navigator.userActivation.hasBeenActive")
     # A slow press: sound is on before the finger is up, and the click must not pause it again.
-    page.click(".audio", delay=700)
+    page.mouse.move(left, top)
+    page.mouse.down()
+    _until(lambda: ask(says) == "Audio on")
+    page.mouse.up()
+    _until(lambda: ask("window.clicked"))
     expect(page.locator(".audio")).to_have_text("Audio on")
     page.keyboard.press("a")
     expect(page.locator(".audio")).to_contain_text("AUDIO PAUSED")

@@ -1,9 +1,11 @@
 """Chromium for the pages' tests, and a ward with a running dashboard for them to look at."""
 
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -23,9 +25,8 @@ ARGS = [
     "--disable-sync",
     # A machine for tests has no sound card; what a page plays goes nowhere, in time.
     "--disable-audio-output",
-    # Sound only after a click, even on an address that often played some.
+    # Sound only after a click. No --disable-features here: it would replace Playwright's own.
     "--autoplay-policy=document-user-activation-required",
-    "--disable-features=MediaEngagementBypassAutoplayPolicies,PreloadMediaEngagementData",
 ]
 
 # A busy machine is no failure.
@@ -60,7 +61,30 @@ def chromium(chromium_path: str) -> Iterator[Browser]:
         browser.close()
 
 
+# What a page's console says of a server that has gone, and of nothing else.
+GONE = re.compile(
+    r"WebSocket connection to .* failed"
+    r"|Failed to load resource: net::ERR_(CONNECTION_(REFUSED|RESET|CLOSED)|EMPTY_RESPONSE)$"
+)
+
 OpenPage = Callable[..., Page]
+
+
+def untouched(page: Page) -> Callable[[str], Any]:
+    """``untouched(page)(expression)``: what `expression` is in the page, as nobody had touched it.
+
+    Whatever else Playwright asks a page, a locator's text too, it asks with ``userGesture: true``: to the page
+    that is a user's hand, after which it may sound.
+    """
+    session = page.context.new_cdp_session(page)
+
+    def ask(expression: str) -> Any:
+        command = {"expression": expression, "returnByValue": True, "userGesture": False}
+        answer = session.send("Runtime.evaluate", command)
+        assert "exceptionDetails" not in answer, answer
+        return answer["result"].get("value")
+
+    return ask
 
 
 @pytest.fixture
@@ -81,7 +105,7 @@ def open_page(chromium: Browser, ward: Ward) -> Iterator[OpenPage]:
                 faults.append(f"a request to {url}")
 
         def console(kind: str, text: str) -> None:
-            if kind == "error" and not (outage and "WebSocket" in text):
+            if kind == "error" and not (outage and GONE.match(text)):
                 faults.append(f"console: {text}")
 
         page.on("request", lambda r: request(r.url))
