@@ -3,8 +3,8 @@
 import math
 
 from dsp import beat_state as b
-from dsp.beat_state import Floats, State
-from dsp.qrs_state import kernel
+from dsp.beat_state import State
+from dsp.kernels import Floats, kernel, unmeasured
 
 
 @kernel
@@ -84,12 +84,7 @@ def listen(x: Floats, start: int, stop: int, st: State, cfg: b.Config) -> None:
     n = st.n
     dark = max(1, int(b.DARK_S * cfg.fs))
     for t in range(start, stop):
-        silent = True
-        for lead in range(x.shape[1]):
-            if math.isfinite(x[t, lead]):
-                silent = False
-                break
-        if not silent:
+        if not unmeasured(x, t):
             n[b.DARK_N] = 0
             continue
         n[b.DARK_N] += 1

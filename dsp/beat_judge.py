@@ -19,8 +19,8 @@ from dsp.beat_shape import (
     sharpness,
     window,
 )
-from dsp.beat_state import Floats, Ints, State
-from dsp.qrs_state import kernel
+from dsp.beat_state import State
+from dsp.kernels import Floats, Ints, kernel
 
 BEFORE, QUALITY = b.FEATURES.index("before"), b.FEATURES.index("quality")
 IRREGULARITY = b.FEATURES.index("irregularity")

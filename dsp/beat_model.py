@@ -12,8 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dsp import beat_state as b
-from dsp.beat_state import Floats, Ints
-from dsp.qrs_state import kernel
+from dsp.kernels import Floats, Ints, kernel
 
 LEAF = -1.0
 FEATURE, THRESHOLD, LOW, HIGH = range(4)

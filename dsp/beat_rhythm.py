@@ -5,8 +5,8 @@ import math
 import numpy as np
 
 from dsp import beat_state as b
-from dsp.beat_state import Floats, State
-from dsp.qrs_state import kernel
+from dsp.beat_state import State
+from dsp.kernels import Floats, kernel
 
 
 @kernel

@@ -8,14 +8,9 @@ import math
 from typing import Final, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import signal
 
-from dsp.qrs_state import kernel
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-Ring = NDArray[np.float32]
+from dsp.kernels import Floats, Ints, Ring, kernel
 
 WAIT_S = 0.64
 """From R to the decision: most of the T wave, and the next beat if it comes early, are in by then."""

@@ -5,20 +5,18 @@ kernels in `beat_front.py` (filters), `beat_shape.py` (templates), `beat_rhythm.
 `beat_judge.py` (features, decision). Where beats are is the QRS detector's business.
 """
 
-import struct
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dsp import beat_state as b
+from dsp import kernels
 from dsp.beat_front import feed
 from dsp.beat_judge import Out, judge
 from dsp.beat_model import Model, load
-from dsp.beat_state import Floats, State
-from dsp.qrs_state import kernel
+from dsp.beat_state import State
+from dsp.kernels import Floats, kernel
 
 _VERSION = 1
-_HEADER = struct.Struct("<4sHHd")
 _BLOCK_S = 0.5
 _LAST = 1 << 62
 
@@ -77,7 +75,7 @@ class BeatClassifier:
 
     def snapshot(self) -> bytes:
         """Return the whole state; a classifier that restores it continues bit for bit."""
-        return b"".join([self._header(), *(array.tobytes() for array in self._state)])
+        return kernels.save(self._header(), self._state)
 
     def restore(self, snapshot: bytes) -> None:
         """Take over a state made by `snapshot` of a classifier with the same `fs` and `n_sig`.
@@ -87,20 +85,10 @@ class BeatClassifier:
         ValueError
             It is no such snapshot; the classifier is left as it was.
         """
-        header = self._header()
-        size = len(header) + sum(array.nbytes for array in self._state)
-        if snapshot[: len(header)] != header or len(snapshot) != size:
-            raise ValueError(
-                f"a snapshot of {len(snapshot)} bytes that begins {snapshot[: len(header)]!r} came; "
-                f"{size} bytes of version {_VERSION} for {self.n_sig} leads at {self.fs:g} Hz were expected"
-            )
-        at = len(header)
-        for array in self._state:
-            array[...] = np.frombuffer(snapshot, array.dtype, array.size, at).reshape(array.shape)
-            at += array.nbytes
+        kernels.load(snapshot, self._header(), self._state)
 
     def _header(self) -> bytes:
-        return _HEADER.pack(b"LWBC", _VERSION, self.n_sig, self.fs)
+        return kernels.header(b"LWBC", _VERSION, self.n_sig, self.fs)
 
 
 @kernel

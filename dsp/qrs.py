@@ -25,12 +25,12 @@ Departures
 """
 
 import math
-import struct
 from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from dsp import kernels
 from dsp import qrs_state as q
 from dsp.qrs_judge import Out
 from dsp.qrs_run import advance, run
@@ -45,7 +45,6 @@ first sample; amplitude in mV p-p; quality 0..1; one bit per lead that it rests 
 MIN_FS, MAX_FS, MAX_SIG = 100.0, 1000.0, 16
 
 _VERSION = 3
-_HEADER = struct.Struct("<4sHHd")
 _WEIGHTS = np.array(WEIGHTS)
 _FLUSH_S = 0.4
 
@@ -148,7 +147,7 @@ class QrsDetector:
 
     def snapshot(self) -> bytes:
         """Return the whole state; a detector that restores it continues bit for bit."""
-        return b"".join([self._header(), *(array.tobytes() for array in self._state)])
+        return kernels.save(self._header(), self._state)
 
     def restore(self, snapshot: bytes) -> None:
         """Take over a state made by `snapshot` of a detector with the same `fs` and `n_sig`.
@@ -158,20 +157,10 @@ class QrsDetector:
         ValueError
             It is no such snapshot; the detector is left as it was.
         """
-        header = self._header()
-        size = len(header) + sum(array.nbytes for array in self._state)
-        if snapshot[: len(header)] != header or len(snapshot) != size:
-            raise ValueError(
-                f"a snapshot of {len(snapshot)} bytes that begins {snapshot[: len(header)]!r} came; "
-                f"{size} bytes of version {_VERSION} for {self.n_sig} leads at {self.fs:g} Hz were expected"
-            )
-        at = len(header)
-        for array in self._state:
-            array[...] = np.frombuffer(snapshot, array.dtype, array.size, at).reshape(array.shape)
-            at += array.nbytes
+        kernels.load(snapshot, self._header(), self._state)
 
     def _header(self) -> bytes:
-        return _HEADER.pack(b"LWQR", _VERSION, self.n_sig, self.fs)
+        return kernels.header(b"LWQR", _VERSION, self.n_sig, self.fs)
 
 
 def detect(x: ArrayLike, fs: float) -> NDArray[np.void]:

@@ -7,7 +7,7 @@ on how the samples were cut into chunks.
 import math
 
 from dsp import qrs_state as q
-from dsp.qrs_state import Floats, Ints, Ring, kernel
+from dsp.kernels import Floats, Ints, Ring, kernel
 
 
 @kernel

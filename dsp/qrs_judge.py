@@ -4,8 +4,9 @@ import math
 from typing import NamedTuple
 
 from dsp import qrs_state as q
+from dsp.kernels import Floats, Ints, kernel
 from dsp.qrs_shape import lead_weight, learn
-from dsp.qrs_state import Floats, Ints, State, kernel
+from dsp.qrs_state import State
 
 
 class Out(NamedTuple):

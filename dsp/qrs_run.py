@@ -1,15 +1,14 @@
 """The loop of the QRS detector: front end, peaks of the detection function, when to decide what."""
 
-import math
-
 import numpy as np
 
 from dsp import qrs_state as q
+from dsp.kernels import Floats, Ints, kernel, unmeasured
 from dsp.qrs_front import front
 from dsp.qrs_judge import Out, decide, judge, search_back, strength
 from dsp.qrs_shape import compare, lead_weight, locate
 from dsp.qrs_start import crest, note, seed
-from dsp.qrs_state import Floats, Ints, State, forget, kernel
+from dsp.qrs_state import State, forget
 
 
 @kernel
@@ -95,11 +94,7 @@ def advance(n: Ints, n_samples: int, step: int) -> None:
 def listen(x: Floats, start: int, stop: int, n: Ints, limit: int) -> int:
     """Count how long all leads have been silent; returns where the block must end."""
     for t in range(start, stop):
-        silent = True
-        for sig in range(x.shape[1]):
-            if math.isfinite(x[t, sig]):
-                silent = False
-                break
+        silent = unmeasured(x, t)
         if n[q.SILENT] < 0:
             if not silent:
                 if t > start:  # up to here there was nothing

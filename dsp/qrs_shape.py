@@ -3,7 +3,8 @@
 import math
 
 from dsp import qrs_state as q
-from dsp.qrs_state import Floats, State, kernel
+from dsp.kernels import Floats, kernel
+from dsp.qrs_state import State
 
 
 @kernel

@@ -9,9 +9,10 @@ its mean.
 import math
 
 from dsp import qrs_state as q
+from dsp.kernels import Floats, kernel
 from dsp.qrs_judge import level
 from dsp.qrs_shape import locate
-from dsp.qrs_state import Floats, State, kernel
+from dsp.qrs_state import State
 
 
 @kernel

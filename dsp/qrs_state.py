@@ -5,25 +5,12 @@ left after decimation to 125 to 300 Hz; `m` counts them, `sig` numbers leads, `c
 """
 
 import math
-from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import NamedTuple
 
 import numpy as np
-from numba import njit
-from numpy.typing import NDArray
 from scipy import signal
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-Ring = NDArray[np.float32]
-
-_F = TypeVar("_F", bound=Callable[..., Any])
-
-
-def kernel(function: _F) -> _F:
-    """Compile a kernel: cached on disk, free of the interpreter lock, no reordering of floats."""
-    return cast(_F, njit(cache=True, nogil=True)(function))
-
+from dsp.kernels import Floats, Ints, Ring, kernel
 
 # Front end.
 INNER_HZ = 200.0  # nearest to this by whole-number decimation
