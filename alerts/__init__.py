@@ -1,1 +1,1 @@
-"""Events -> alerts -> topic ecg.alerts. Pure, but for service.py."""
+"""Events -> alerts -> people: conditions, the desk, channels. Pure, but for the stages and channels."""

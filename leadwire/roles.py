@@ -165,9 +165,9 @@ def _stage(role: str, settings: Settings, bus: Bus, running: ExitStack) -> Stage
 
         return DspStage(bus, settings.limits, settings.snapshot_s)
     if role == "alerts":
-        from alerts.service import AlertsStage
+        from alerts.condition_stage import ConditionStage
 
-        return AlertsStage(bus)
+        return ConditionStage(bus)
     if role == "archive":
         from storage import open_archive
         from storage.service import ArchiveStage

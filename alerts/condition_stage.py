@@ -1,11 +1,11 @@
-"""The alerts role on the bus: ecg.events in, ecg.alerts out."""
+"""The condition line on the bus: ecg.events in; alerts out, for all and, on ecg.commands, for the desk."""
 
 from collections.abc import Iterable
 
 import structlog
 from prometheus_client import Counter
 
-from alerts.engine import AlertEngine, Decision
+from alerts.conditions import ConditionEngine, Decision
 from leadwire import codec
 from leadwire.bus import Bus, Record, TopicPartition, partition_of
 from leadwire.bus.compacted import read_all, read_compacted
@@ -22,7 +22,7 @@ from leadwire.model import (
     StreamInfo,
 )
 from leadwire.runner import Outgoing
-from leadwire.topics import ALERTS, EVENTS, STREAMS, Topic
+from leadwire.topics import ALERTS, COMMANDS, EVENTS, STREAMS, Topic
 
 log = structlog.get_logger(__name__)
 
@@ -30,8 +30,8 @@ TRANSITIONS = Counter("leadwire_alert_transitions_total", "Alert transitions", [
 REFUSED = Counter("leadwire_alerts_refused_total", "Conditions not announced", ["reason"])
 
 
-class AlertsStage:
-    """One `AlertEngine` per owned partition of ecg.events.
+class ConditionStage:
+    """One `ConditionEngine` per owned partition of ecg.events.
 
     An engine's memory is ecg.alerts itself: the owner of a partition reads the topic to its end,
     so it knows what was announced and announces nothing twice. Streams that were running when the
@@ -52,11 +52,11 @@ class AlertsStage:
     def __init__(self, bus: Bus, clock: Clock | None = None) -> None:
         self._bus = bus
         self._clock = clock or SystemClock()
-        self._engines: dict[int, AlertEngine] = {}
+        self._engines: dict[int, ConditionEngine] = {}
 
     def assigned(self, partitions: frozenset[TopicPartition]) -> None:
         numbers = {p.partition for p in partitions}
-        self._engines |= {n: AlertEngine() for n in numbers}
+        self._engines |= {n: ConditionEngine() for n in numbers}
         for record in read_all(self._bus, ALERTS):
             if record.value is not None and (n := _partition(record.key)) in numbers:
                 self._engines[n].rebuild([codec.decode_as(record.value, Alert)])
@@ -95,4 +95,10 @@ def _out(decision: Decision) -> list[Outgoing]:
     for alert in decision.alerts:
         TRANSITIONS.labels(alert.kind, alert.state).inc()
         log.info("alert", id=alert.id, state=alert.state, priority=alert.priority)
-    return [Outgoing(ALERTS, a.stream, codec.encode(a)) for a in decision.alerts]
+    return [out for alert in decision.alerts for out in _published(alert)]
+
+
+def _published(alert: Alert) -> tuple[Outgoing, Outgoing]:
+    """For all on ecg.alerts; for the desk on ecg.commands, where it stands in one order with all commands."""
+    value = codec.encode(alert)
+    return Outgoing(ALERTS, alert.stream, value), Outgoing(COMMANDS, alert.id, value)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerts.engine import FORGET_S, NO_DATA_S, AlertEngine
+from alerts.conditions import FORGET_S, NO_DATA_S, ConditionEngine
 from leadwire.model import Alert, Evidence, HeartRate, LinkEvent, RhythmEpisode, StreamEvent
 
 T0 = 1_700_000_000.0
@@ -31,7 +31,7 @@ def alive(sample: int, stream: str = "a") -> HeartRate:
 
 
 def test_an_episode_is_raised_once_and_ended_once_under_one_derived_id() -> None:
-    engine = AlertEngine()
+    engine = ConditionEngine()
     (raised,) = engine.on_event(episode(), T0).alerts
     (ended,) = engine.on_event(episode(end=2000), T0 + 9).alerts
     assert raised.id == ended.id == "a:100:asystole"
@@ -43,12 +43,12 @@ def test_an_episode_is_raised_once_and_ended_once_under_one_derived_id() -> None
 
 
 def test_an_end_whose_beginning_was_never_seen_still_makes_the_alert_known() -> None:
-    (alert,) = AlertEngine().on_event(episode(end=2000), T0).alerts
+    (alert,) = ConditionEngine().on_event(episode(end=2000), T0).alerts
     assert (alert.version, alert.state) == (1, "ended")
 
 
 def test_a_withheld_condition_is_refused_by_name_and_raised_once_it_is_no_longer_withheld() -> None:
-    engine = AlertEngine()
+    engine = ConditionEngine()
     (refusal,) = engine.on_event(episode(withheld="noisy"), T0).refusals
     assert (refusal.reason, refusal.detail) == ("withheld", "noisy")
     assert engine.on_event(episode(withheld="noisy", end=5000), T0).alerts == ()
@@ -56,14 +56,14 @@ def test_a_withheld_condition_is_refused_by_name_and_raised_once_it_is_no_longer
 
 
 def test_an_announced_alert_ends_even_if_the_signal_is_bad_by_then() -> None:
-    engine = AlertEngine()
+    engine = ConditionEngine()
     engine.on_event(episode(), T0)
     (ended,) = engine.on_event(episode(end=3000, withheld="noisy"), T0).alerts
     assert ended.state == "ended"
 
 
 def test_a_kind_without_a_rule_is_refused_by_name() -> None:
-    (refusal,) = AlertEngine().on_event(episode(kind="unheard_of"), T0).refusals
+    (refusal,) = ConditionEngine().on_event(episode(kind="unheard_of"), T0).refusals
     assert refusal.reason == "no_rule"
 
 
@@ -85,15 +85,15 @@ def test_replaying_events_after_a_kill_at_any_point_announces_nothing_twice(
     events: list[StreamEvent], killed_at: int
 ) -> None:
     published: list[Alert] = []
-    first = AlertEngine()
+    first = ConditionEngine()
     for event in events[:killed_at]:
         published += first.on_event(event, T0).alerts
-    second = AlertEngine()
+    second = ConditionEngine()
     second.rebuild(published)
     for event in events:  # nothing was committed: all of it comes again
         published += second.on_event(event, T0).alerts
 
-    whole = AlertEngine()
+    whole = ConditionEngine()
     expected = [a for e in events for a in whole.on_event(e, T0).alerts]
     assert {(a.id, a.state) for a in published} >= {(a.id, a.state) for a in expected}
     assert len({(a.id, a.version) for a in published}) == len(published)
@@ -101,7 +101,7 @@ def test_replaying_events_after_a_kill_at_any_point_announces_nothing_twice(
 
 
 def test_a_stream_that_falls_silent_is_an_alert_after_ten_seconds_and_ends_with_new_samples() -> None:
-    engine = AlertEngine()
+    engine = ConditionEngine()
     engine.on_event(alive(250), T0)
     assert engine.on_time(T0 + NO_DATA_S - 0.1).alerts == ()
     (raised,) = engine.on_time(T0 + NO_DATA_S).alerts
@@ -113,7 +113,7 @@ def test_a_stream_that_falls_silent_is_an_alert_after_ten_seconds_and_ends_with_
 
 @pytest.mark.parametrize("kind", ["connected", "disconnected", "gap"])
 def test_a_connection_without_new_samples_is_still_silence(kind: str) -> None:
-    engine = AlertEngine()
+    engine = ConditionEngine()
     engine.on_event(alive(250), T0)
     engine.on_time(T0 + NO_DATA_S)
     link = LinkEvent(stream="a", kind=kind, sample=250, time=T0)  # type: ignore[arg-type]
@@ -122,16 +122,16 @@ def test_a_connection_without_new_samples_is_still_silence(kind: str) -> None:
 
 
 def test_a_stream_that_said_goodbye_is_never_silent() -> None:
-    engine = AlertEngine()
+    engine = ConditionEngine()
     engine.on_event(alive(250), T0)
     engine.on_event(LinkEvent(stream="a", kind="ended", sample=500, time=T0), T0 + 1)
     assert engine.on_time(T0 + 3600).alerts == ()
 
 
 def test_a_stream_that_was_running_before_a_restart_and_never_comes_back_is_an_alert() -> None:
-    before = AlertEngine()
+    before = ConditionEngine()
     before.on_event(alive(250), T0)
-    after = AlertEngine()
+    after = ConditionEngine()
     after.expect("a", T0 + 100)
     assert [a.kind for a in after.on_time(T0 + 100 + NO_DATA_S).alerts] == ["no_data"]
 
@@ -139,7 +139,7 @@ def test_a_stream_that_was_running_before_a_restart_and_never_comes_back_is_an_a
 def test_each_restart_into_silence_is_announced_anew_as_a_later_version_of_the_same_alert() -> None:
     log: list[Alert] = []
     for k in range(3):
-        engine = AlertEngine()
+        engine = ConditionEngine()
         engine.rebuild(log)
         engine.expect("a", T0 + 100 * k)
         log += engine.on_time(T0 + 100 * k + NO_DATA_S).alerts
@@ -150,7 +150,7 @@ def test_each_restart_into_silence_is_announced_anew_as_a_later_version_of_the_s
 
 
 def test_ended_alerts_are_forgotten_only_when_their_events_can_no_longer_come_again() -> None:
-    engine = AlertEngine()
+    engine = ConditionEngine()
     engine.on_event(episode(), T0)
     engine.on_event(episode(end=2000), T0)
     engine.forget(T0 + FORGET_S)

@@ -57,7 +57,7 @@ class _Contact:
     sample: int
 
 
-class AlertEngine:
+class ConditionEngine:
     """Turns the events of any number of streams into alerts.
 
     Parameters

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from alerts.service import AlertsStage
+from alerts.condition_stage import ConditionStage
 from leadwire import codec
 from leadwire.bus import Record, TopicPartition, partition_of
 from leadwire.bus.local import LocalBus
@@ -14,7 +14,7 @@ from leadwire.errors import MessageRejected
 from leadwire.messages import Message
 from leadwire.model import Alert, Evidence, HeartRate, LinkEvent, RhythmEpisode, StreamInfo
 from leadwire.runner import Outgoing
-from leadwire.topics import ALERTS, EVENTS, STREAMS, TOPICS
+from leadwire.topics import ALERTS, COMMANDS, EVENTS, STREAMS, TOPICS
 
 EVERYTHING = frozenset(TopicPartition(EVENTS.name, n) for n in range(EVENTS.partitions))
 
@@ -27,8 +27,8 @@ def bus(tmp_path: Path) -> Iterator[LocalBus]:
     bus.close()
 
 
-def owner(bus: LocalBus, clock: ManualClock) -> AlertsStage:
-    stage = AlertsStage(bus, clock)
+def owner(bus: LocalBus, clock: ManualClock) -> ConditionStage:
+    stage = ConditionStage(bus, clock)
     stage.assigned(EVERYTHING)
     return stage
 
@@ -38,7 +38,7 @@ def asystole(stream: str, end: int | None = None) -> RhythmEpisode:
     return RhythmEpisode(stream=stream, kind="asystole", onset=500, detected=1500, end=end, evidence=evidence)
 
 
-def tell(stage: AlertsStage, event: Message, stream: str, clock: ManualClock) -> list[Alert]:
+def tell(stage: ConditionStage, event: Message, stream: str, clock: ManualClock) -> list[Alert]:
     number = partition_of(stream, EVENTS.partitions)
     record = Record(EVENTS.name, number, 0, stream, codec.encode(event), clock.now())
     return said(stage.process(record, clock.now()))
@@ -46,8 +46,10 @@ def tell(stage: AlertsStage, event: Message, stream: str, clock: ManualClock) ->
 
 def said(out: object) -> list[Alert]:
     assert isinstance(out, list)
-    assert all(isinstance(o, Outgoing) and o.topic is ALERTS for o in out)
-    return [codec.decode_as(o.value, Alert) for o in out]
+    assert all(isinstance(o, Outgoing) for o in out)
+    assert [(o.topic, o.value) for o in out[::2]] == [(ALERTS, o.value) for o in out[1::2]]
+    assert [o.topic for o in out[1::2]] == [COMMANDS] * (len(out) // 2)
+    return [codec.decode_as(o.value, Alert) for o in out[::2]]
 
 
 def publish(bus: LocalBus, *alerts: Alert) -> None:
