@@ -94,6 +94,9 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     gateway_tokens: Annotated[str, _help("file with one 'device token' pair a line; empty: any token")] = ""
     dashboard_host: Annotated[str, _help("address the dashboard listens on")] = "127.0.0.1"
     dashboard_port: Annotated[int, _help("port of the dashboard; 0: any free one", ge=0, le=65535)] = 8070
+    session_secret_file: Annotated[
+        str, _help("file with the secret that signs sessions; made on the first start")
+    ] = "leadwire-data/session.key"
     metrics_host: Annotated[str, _help("address that this process serves /metrics on")] = "127.0.0.1"
     metrics_port: Annotated[
         int, _help("port of /metrics, for Prometheus and health checks; 0: none", ge=0, le=65535)
