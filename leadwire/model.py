@@ -21,6 +21,7 @@ from leadwire.ranges import (
     Count,
     Finite,
     Kind,
+    Label,
     NotNegative,
     Percent,
     Positive,
@@ -304,11 +305,53 @@ class DeviceStatus(BusMessage, frozen=True, kw_only=True, tag="device_status"):
 Priority = Literal["high", "medium", "low"]
 
 
+class AlertRule(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How the rule pack wants an alert handled; frozen into it, so that later packs change nothing.
+
+    Attributes
+    ----------
+    pack
+        Name and version, "monitor-adult 1".
+    tier
+        What the pack's issuer calls it: a critical value, a major positive finding, or neither.
+    latching
+        Stays on view after its end until somebody has seen it.
+    family, rank
+        Alerts of one family and patient chain: the higher rank stands for the others.
+    reminder_s
+        Sounds again so long after it was acknowledged, if it still lasts; 0: never.
+    group_s
+        What begins within so many seconds after its end belongs to the same case.
+    inhibits
+        Kinds that are not announced beside it (they are counted, and never forgotten).
+    notify
+        "siren": sounds and escalates; "task": a line on a list.
+    can_be_off
+        Whether a person may switch it off.
+    """
+
+    pack: Label = ""
+    tier: Literal["", "critical", "major"] = ""
+    latching: bool = False
+    family: Kind = "other"
+    rank: Count = 0
+    reminder_s: NotNegative = 0.0
+    group_s: NotNegative = 0.0
+    inhibits: tuple[Kind, ...] = ()
+    notify: Literal["siren", "task"] = "siren"
+    can_be_off: bool = True
+
+
 class Alert(BusMessage, frozen=True, kw_only=True, tag="alert"):
     """One transition of an alert; the last one per `id` is its present state.
 
     `id` is derived from stream, onset sample and kind. `version` counts the transitions from 1.
-    `category` is IEC 60601-1-8's: physiological or technical.
+    `category` is IEC 60601-1-8's: physiological or technical. `clinic`, `bed`, `patient` and `device` are
+    the stream's when the transition was made, empty if nothing was known of it.
+
+    `late`: it was found in data that came long after they were measured. Late and `ended` from the
+    first: a line on a list, never a sound. Late and `active`: it still lasted when the data had
+    caught up, and sounds as any other.
     """
 
     id: str
@@ -323,6 +366,12 @@ class Alert(BusMessage, frozen=True, kw_only=True, tag="alert"):
     raised_at: Time
     changed_at: Time
     evidence: Evidence
+    clinic: Label = ""
+    bed: Label = ""
+    patient: Label = ""
+    device: Label = ""
+    late: bool = False
+    rule: AlertRule = AlertRule()
 
 
 class State(BusMessage, frozen=True, kw_only=True, tag="state"):

@@ -7,10 +7,12 @@ change of schema, raise `SCHEMA_VERSION`, keep reading the old files, and let th
 from pathlib import Path
 
 from leadwire import codec
+from leadwire.case import Command, Line, NetworkItem, RegisterEntry, Watcher, WatchReport
 from leadwire.messages import Message
 from leadwire.model import (
     SCHEMA_VERSION,
     Alert,
+    AlertRule,
     Beat,
     DeviceStatus,
     Evidence,
@@ -117,8 +119,59 @@ MESSAGES: dict[str, Message] = {
         raised_at=1_795_300_210.0,
         changed_at=1_795_300_212.0,
         evidence=_EVIDENCE,
+        clinic="青山镇卫生院",
+        bed="3",
+        patient="P-1042",
+        device="patch-7",
+        late=True,
+        rule=AlertRule(
+            pack="critical-zhejiang 1",
+            tier="critical",
+            latching=True,
+            family="slow",
+            rank=50,
+            reminder_s=120.0,
+            group_s=300.0,
+            inhibits=("pause", "bradycardia"),
+            notify="task",
+            can_be_off=False,
+        ),
     ),
     "state": State(stream="patch-7.2026-11-21", stage="dsp", next_sample=75_860, snapshot=b"\x00\x01\xff"),
+    "command": Command(
+        id="web-7f3a",
+        alert="patch-7.2026-11-21:74420:asystole",
+        action="read_back",
+        by="li.wei",
+        at=1_795_300_280.5,
+        data={"words": "停搏 6 秒, 立即送上级医院", "by": "wang.fang", "seconds": 42},
+    ),
+    "register_entry": RegisterEntry(
+        id="web-7f3a@patch-7.2026-11-21:74420:asystole",
+        alert="patch-7.2026-11-21:74420:asystole",
+        cause="web-7f3a",
+        at=1_795_300_280.75,
+        by="li.wei",
+        lines=(
+            Line(line="callback", state="read_back", data={"words": "停搏 6 秒", "by": "wang.fang"}),
+            Line(line="signal", state="quiet"),
+        ),
+    ),
+    "network_item": NetworkItem(
+        key="admin-12",
+        kind="criteria",
+        id="P-1042",
+        body={"scope": "patient", "target": "P-1042", "pack": "ambulatory", "rules": {}},
+        by="li.wei",
+        at=1_795_300_100.0,
+    ),
+    "watch_report": WatchReport(
+        process="hub-1:8070",
+        at=1_795_300_281.0,
+        roles=("dashboard", "alerts"),
+        watchers=(Watcher(user="li.wei", clinics=("青山镇卫生院",), visible=True, audio="blocked"),),
+        lag={"alerts": 3},
+    ),
     "quarantined": Quarantined(
         source="gateway 127.0.0.1",
         reason="12 bytes came; a hello was expected",
