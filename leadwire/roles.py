@@ -26,6 +26,12 @@ log = structlog.get_logger(__name__)
 ROLES = ("dashboard", "archive", "alerts", "dsp", "ingest")
 """In the order of starting: whoever is upstream starts last and stops first."""
 
+STAGES: dict[str, tuple[str, ...]] = {
+    "archive": ("archive",),
+    "alerts": ("conditions",),
+    "dsp": ("dsp",),
+}
+"""The stages of each role that works on the bus alone, in the order of starting; `_stage` makes each."""
 
 MAX_WAIT_S = 10.0
 WATCH_S = 0.5
@@ -83,7 +89,8 @@ async def _run(settings: Settings, roles: tuple[str, ...], alongside: Alongside 
             elif role == "ingest":
                 addresses = replace(addresses, gateway=await _start_gateway(settings, bus, running))
             else:
-                _start_stage(role, settings, bus, running, finish)
+                for name in STAGES[role]:
+                    _start_stage(name, settings, bus, running, finish)
         _announce(addresses, roles)
         if alongside is not None:
             company = asyncio.ensure_future(alongside(addresses))
@@ -159,34 +166,34 @@ def _start_metrics(settings: Settings, running: AsyncExitStack) -> None:
     running.callback(server.shutdown)
 
 
-def _stage(role: str, settings: Settings, bus: Bus, running: ExitStack) -> Stage:
-    if role == "dsp":
+def _stage(name: str, settings: Settings, bus: Bus, running: ExitStack) -> Stage:
+    if name == "dsp":
         from dsp.service import DspStage
 
         return DspStage(bus, settings.limits, settings.snapshot_s)
-    if role == "alerts":
+    if name == "conditions":
         from alerts.condition_stage import ConditionStage
 
         return ConditionStage(bus)
-    if role == "archive":
+    if name == "archive":
         from storage import open_archive
         from storage.service import ArchiveStage
 
         return ArchiveStage(
             running.enter_context(closing(open_archive(settings.archive, settings.keep_days or None)))
         )
-    raise BugError(f"role {role!r} came; one of {', '.join(ROLES)} was expected")
+    raise BugError(f"stage {name!r} came; one of {', '.join(sum(STAGES.values(), ()))} was expected")
 
 
-def _run_stage(role: str, settings: Settings, bus: Bus, halt: threading.Event) -> None:
+def _run_stage(name: str, settings: Settings, bus: Bus, halt: threading.Event) -> None:
     wait_s = 0.2
     while not halt.is_set():
         with ExitStack() as running:
             try:
-                stage = _stage(role, settings, bus, running)
+                stage = _stage(name, settings, bus, running)
             except RetryError as why:
                 # The others go on without: an archive that is away must not keep alarms from sounding.
-                log.warning("waiting", role=role, why=str(why), wait_s=wait_s)
+                log.warning("waiting", stage=name, why=str(why), wait_s=wait_s)
                 halt.wait(wait_s)
                 wait_s = min(2 * wait_s, MAX_WAIT_S)
                 continue
@@ -194,18 +201,18 @@ def _run_stage(role: str, settings: Settings, bus: Bus, halt: threading.Event) -
 
 
 def _start_stage(
-    role: str, settings: Settings, bus: Bus, running: AsyncExitStack, finish: Callable[[BaseException], None]
+    name: str, settings: Settings, bus: Bus, running: AsyncExitStack, finish: Callable[[BaseException], None]
 ) -> None:
     loop = asyncio.get_running_loop()
     halt = threading.Event()
 
     def body() -> None:
         try:
-            _run_stage(role, settings, bus, halt)
+            _run_stage(name, settings, bus, halt)
         except BaseException as error:
             loop.call_soon_threadsafe(finish, error)
 
-    thread = threading.Thread(target=body, name=role, daemon=True)
+    thread = threading.Thread(target=body, name=name, daemon=True)
 
     async def end() -> None:
         halt.set()
