@@ -101,6 +101,20 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     metrics_port: Annotated[
         int, _help("port of /metrics, for Prometheus and health checks; 0: none", ge=0, le=65535)
     ] = 0
+    public_url: Annotated[
+        str,
+        _form(
+            "address of the pages as people reach them, for links in messages; empty: no links",
+            "https://HOST or http://HOST:PORT",
+            r"\A(https?://[^\s/]+(/\S*)?)?\Z",
+        ),
+    ] = ""
+    channels_file: Annotated[
+        str, _help("file with the secrets of the channels (docs/channels.md); empty: none")
+    ] = ""
+    watch_s: Annotated[
+        float, _help("seconds that a clinic may be without anybody who sees and hears it", ge=10, le=600)
+    ] = 30.0
     snapshot_s: Annotated[float, _help("seconds between snapshots of the detectors", ge=0.1, le=60)] = 5.0
     reorder_s: Annotated[
         float, _help("seconds that the gateway waits for data that overtook", ge=0, le=30)

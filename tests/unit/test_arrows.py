@@ -30,6 +30,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "starlette": ("dashboard/",),
     "uvicorn": ("dashboard/",),
     "websockets": ("ingest/gateway", "ingest/link", "simulators/", "benchmarks/"),
+    "apprise": ("alerts/channels/",),
     "wfdb": ("simulators/", "benchmarks/"),
     "neurokit2": ("simulators/", "benchmarks/"),
     "sleepecg": ("simulators/", "benchmarks/"),
@@ -39,7 +40,7 @@ HOMES: dict[str, tuple[str, ...]] = {
 """Each third-party client lives in one place (path prefixes)."""
 
 PURE = ("dsp/", "alerts/", "ingest/protocols/", "ingest/session", "ingest/window")
-SHELLS = ("dsp/service", "alerts/service", "alerts/channels/")
+SHELLS = ("dsp/service", "alerts/service", "alerts/channels/", "alerts/notifier")
 OUTSIDE_WORLD = {
     "asyncio",
     "threading",
