@@ -83,10 +83,12 @@ class Network:
     """Everything of the network at one moment; empty at first.
 
     Changing it leaves alone what was handed out before: a mapping of its users stays as it was.
+    `version` counts the changes.
     """
 
     def __init__(self) -> None:
         self._items: dict[str, dict[str, Item]] = {kind: {} for kind in KINDS}
+        self.version = 0
 
     def apply(self, item: NetworkItem) -> "Network":
         """Take a fact: put `item` in, replace it, or (body None) take it out. Returns itself.
@@ -101,6 +103,7 @@ class Network:
         if item.body is not None:
             there[item.id] = from_item(item)
         self._items[item.kind] = there
+        self.version += 1
         return self
 
     def check(self, item: NetworkItem) -> Item | None:

@@ -14,7 +14,7 @@ from msgspec import Meta, Struct, field
 
 from leadwire.case import AlertId, UserId
 from leadwire.model import Priority
-from leadwire.ranges import Kind, NotNegative, Time
+from leadwire.ranges import Kind, Time
 
 Role = Literal["technician", "cardiologist", "clinic_doctor", "clinic_nurse", "installer", "administrator"]
 Duty = Literal["technician", "cardiologist", "second", "chief", "installer"]
@@ -168,7 +168,7 @@ class StepRule(_Item, frozen=True, kw_only=True):
 
     side: Literal["hub", "clinic"]
     duty: Kind
-    after_s: Annotated[NotNegative, Meta(le=86_400)]
+    after_s: Annotated[float, Meta(ge=0, le=86_400)]
 
 
 class ChainRule(_Item, frozen=True, kw_only=True):

@@ -41,6 +41,9 @@ class There(Protocol):
     def shifts(self) -> Mapping[str, Shift]: ...
 
     @property
+    def substitutions(self) -> Mapping[str, Substitution]: ...
+
+    @property
     def chains(self) -> Mapping[str, ChainRule]: ...
 
 
@@ -125,6 +128,12 @@ def _substitution(item: Substitution, network: There) -> None:
     if item.user == shift.user:
         raise ValueError(f"user {item.user} came, whose shift it is; somebody else was expected")
     _check_may_do(network, item.user, shift.duty)
+    for other in network.substitutions.values():
+        if other.id != item.id and other.shift == item.shift and _overlap(item, other):
+            raise ValueError(
+                f"{item.start:.0f} to {item.end:.0f} s of shift {item.shift} came; substitution {other.id} "
+                f"by {other.user} has a part of it already"
+            )
 
 
 @_check.register
@@ -209,6 +218,10 @@ def _once(what: str, values: Iterable[object]) -> None:
 def _check_span(start: float, end: float) -> None:
     if not start < end:
         raise ValueError(f"end {end:.0f} s came, not after its start {start:.0f} s; a later one was expected")
+
+
+def _overlap(a: Substitution, b: Substitution) -> bool:
+    return a.start < b.end and b.start < a.end
 
 
 def _check_may_do(network: There, user: str, duty: Duty) -> None:
