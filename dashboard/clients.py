@@ -32,6 +32,9 @@ class Subscription:
 class WaveClient:
     """What one waveform websocket is owed. `take` empties it; `ready` is set while there is something."""
 
+    clinics: frozenset[str] | None = None
+    """Whose streams it may have; None: all."""
+
     max_queued: int = MAX_QUEUED
     max_bytes: int = MAX_QUEUED_BYTES
     ready: asyncio.Event = field(default_factory=asyncio.Event)

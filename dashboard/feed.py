@@ -1,8 +1,9 @@
 """The feed: one background thread that reads the bus and hands batches to the hub on its asyncio loop.
 
-It belongs to no consumer group: every dashboard sees every partition. Streams and alerts are read from their
-beginning, chunks and events from `BACKFILL_S` ago. One batch is under way at a time, so a busy loop slows
-the reading instead of filling the memory. While the bus is away the pages are told (`Hub.feed_ok`).
+It belongs to no consumer group: every dashboard sees every partition. The network, streams, alerts and the
+register are read from their beginning, chunks and events from `BACKFILL_S` ago. One batch is under way at a
+time, so a busy loop slows the reading instead of filling the memory. While the bus is away the pages are
+told (`Hub.feed_ok`).
 """
 
 import asyncio
@@ -18,7 +19,7 @@ from leadwire import codec
 from leadwire.bus import Bus, Consumer, Record, TopicPartition
 from leadwire.clock import Clock
 from leadwire.errors import RejectError, RetryError
-from leadwire.topics import ALERTS, CHUNKS, EVENTS, STREAMS, Topic
+from leadwire.topics import ALERTS, CHUNKS, EVENTS, NETWORK, REGISTER, STREAMS, Topic
 
 log = structlog.get_logger(__name__)
 
@@ -26,6 +27,7 @@ BACKFILL_S = 10.0
 _BACKFILL_RECORDS = 2000
 """At most so many messages a partition are looked at for the last `BACKFILL_S`."""
 
+_KEPT = (NETWORK, STREAMS, ALERTS, REGISTER)
 _POLL_S = 0.05
 _TIDY_S = 10.0
 _MAX_BACKOFF_S = 5.0
@@ -81,13 +83,14 @@ class Feed:
 
     def _session(self) -> None:
         with ExitStack() as closing:
-            kept = self._consumer((STREAMS, ALERTS), closing)
-            ends = self._ends((STREAMS, ALERTS))
+            kept = self._consumer(_KEPT, closing)
+            ends = self._ends(_KEPT)
             # The pages must know the streams before their samples come, and all alerts before "no alarms".
             while not self._stop.is_set() and not _reached(kept, ends):
                 self._hand(kept.poll(_POLL_S), {})
             live = self._consumer((CHUNKS, EVENTS), closing)
             ends = self._ends((CHUNKS, EVENTS))
+            self._call(self._hub.cases.is_loaded.set)
             self._tell(True)
             tidied = self._clock.monotonic()
             while not self._stop.is_set():

@@ -93,6 +93,12 @@ def stream(reader: Reader, name: str) -> ArchivedMessage | None:
     )
 
 
+def clinic(reader: Reader, name: str) -> str:
+    """The clinic of the stream `name`, empty if the archive does not know it."""
+    found = reader.stream(name)
+    return found.info.clinic if found is not None and found.info is not None else ""
+
+
 def envelope(reader: Reader, span: Span, columns: int) -> EnvelopeMessage:
     """The envelope of the first lead of `span`."""
     found = reader.envelope(span.stream, span.start, span.stop, columns, span.leads[:1])

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 
 from dashboard import messages
 from dashboard.alertlog import AlertLog, Entry
+from dashboard.cases import Cases
 from dashboard.clients import Subscription, WaveClient, wave_frame
 from dashboard.live import LiveStream
+from leadwire.case import NetworkItem, RegisterEntry
 from leadwire.messages import Message
 from leadwire.model import Alert, SampleChunk, StreamEvent, StreamInfo
 from leadwire.topics import ALERTS, STREAMS
@@ -43,10 +45,13 @@ class Hub:
         Streams on the wall: the newest of each bed, until it ends or falls silent for `SHOWN_S`.
     feed_ok
         Whether the feed can read the bus now.
+    cases
+        What became of the alerts, and the network.
     """
 
     def __init__(self, archive: bool = False) -> None:
         self.alerts = AlertLog()
+        self.cases = Cases()
         self._archive = archive
         self.live: dict[str, LiveStream] = {}
         self.infos: dict[str, StreamInfo] = {}
@@ -64,7 +69,11 @@ class Hub:
         news = False
         for arrival in arrivals:
             message = arrival.message
-            if isinstance(message, Alert):
+            if isinstance(message, RegisterEntry):
+                self.cases.take_entry(message)
+            elif isinstance(message, NetworkItem):
+                self.cases.take_item(message)
+            elif isinstance(message, Alert):
                 news |= self.alerts.add(arrival.offset, message)
             elif isinstance(message, SampleChunk):
                 if self._take_chunk(message, now):
@@ -165,15 +174,26 @@ class Hub:
         names = list(streams)
         if not names or not self._clients:
             return
-        text = messages.to_json(
-            messages.StreamsMessage(
-                streams=tuple(self.view(n) for n in names if n in self.live),
-                gone=tuple(n for n in names if n not in self.live),
-                archive=self._archive,
-            )
-        )
+        made: dict[frozenset[str] | None, bytes] = {}
         for client in self._clients:
-            client.push_text(text)
+            if client.clinics not in made:
+                own = [n for n in names if self._may(client, n)]
+                made[client.clinics] = messages.to_json(
+                    messages.StreamsMessage(
+                        streams=tuple(self.view(n) for n in own if n in self.live),
+                        gone=tuple(n for n in own if n not in self.live),
+                        archive=self._archive,
+                    )
+                )
+            client.push_text(made[client.clinics])
+
+    def clinic_of(self, stream: str) -> str:
+        """The clinic of a stream, empty while it is not known."""
+        info = self.infos.get(stream)
+        return info.clinic if info is not None else ""
+
+    def _may(self, client: WaveClient, stream: str) -> bool:
+        return client.clinics is None or self.clinic_of(stream) in client.clinics
 
     def view(self, stream: str) -> messages.StreamView:
         """A stream (on the wall) as the pages see it."""
@@ -193,15 +213,17 @@ class Hub:
             ended=info.ended if info else None,
         )
 
-    def streams(self) -> tuple[messages.StreamView, ...]:
-        """All streams on the wall, by clinic and bed."""
-        views = [self.view(name) for name in self.live]
+    def streams(self, clinics: frozenset[str] | None = None) -> tuple[messages.StreamView, ...]:
+        """All streams on the wall of `clinics` (None: of all), by clinic and bed."""
+        views = [self.view(name) for name in self.live if clinics is None or self.clinic_of(name) in clinics]
         return tuple(sorted(views, key=lambda v: (v.clinic, v.bed, v.stream)))
 
     def join(self, client: WaveClient) -> None:
         """A client came: it is owed the list of streams."""
         self._clients.add(client)
-        client.push_text(messages.to_json(messages.StreamsMessage(self.streams(), archive=self._archive)))
+        client.push_text(
+            messages.to_json(messages.StreamsMessage(self.streams(client.clinics), archive=self._archive))
+        )
 
     def leave(self, client: WaveClient) -> None:
         """A client went."""
@@ -219,7 +241,7 @@ class Hub:
 
     def _resolve(self, client: WaveClient, name: str, now: float) -> None:
         live = self.live.get(name)
-        if live is None:
+        if live is None or not self._may(client, name):
             client.subscriptions.pop(name, None)
             return
         leads = tuple((live.leads.index(n), n) for n in dict.fromkeys(client.wanted[name]) if n in live.leads)

@@ -6,11 +6,15 @@ messages were worked on since it connected. From the first ack on, the server ke
 `sockets.WINDOW` bytes under way to it: system buffers between them may hold many seconds. To the client, as
 text: `StreamsMessage` first and whenever a stream comes, changes or goes; all else is binary (`frames.py`).
 
+`/ws/cases`: from the client a `Presence` first and whenever it changes, and `Seen`. To the client: first a
+`MeMessage`, then every case of its clinics that is kept or changes, newest state only, and a `TimeMessage` a
+second.
+
 `/ws/alerts?from=N`: nothing is expected from the client. To the client: a `SnapshotMessage` first (not when
 it resumes and N is still kept), then every `AlertMessage` in order, and a `TimeMessage` a second.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
@@ -23,6 +27,8 @@ MAX_CLIENT_MESSAGE = 1 << 16
 """Bytes of the longest message a client may send."""
 
 MAX_SUBSCRIBED = 512
+
+M = TypeVar("M")
 
 
 _Lead = Annotated[str, Meta(min_length=1, max_length=32)]
@@ -41,6 +47,19 @@ class Ack(Struct, frozen=True, tag_field="type", tag="ack", forbid_unknown_field
     """The client has worked on so many bytes of binary messages since it connected."""
 
     bytes: Count
+
+
+class Presence(Struct, frozen=True, tag_field="type", tag="presence", forbid_unknown_fields=True):
+    """Whether the page can be seen, and whether it can sound."""
+
+    visible: bool
+    audio: Literal["on", "paused", "blocked"]
+
+
+class Seen(Struct, frozen=True, tag_field="type", tag="seen", forbid_unknown_fields=True):
+    """These cases stood before the user's eyes."""
+
+    alerts: Annotated[tuple[Annotated[str, Meta(max_length=192)], ...], Meta(max_length=100)]
 
 
 class StreamView(Struct, frozen=True):
@@ -96,6 +115,20 @@ class SnapshotMessage(Struct, frozen=True, tag_field="type", tag="snapshot"):
     asked: int | None = None
 
 
+class MeMessage(Struct, frozen=True, tag_field="type", tag="me"):
+    """Who the server takes the client for; `user` empty: the network has no users yet."""
+
+    user: str
+    name: str
+    roles: tuple[str, ...]
+
+
+class CaseMessage(Struct, frozen=True, tag_field="type", tag="case"):
+    """The present state of a case (`case_views.case_summary`)."""
+
+    case: dict[str, Any]
+
+
 class TimeMessage(Struct, frozen=True, tag_field="type", tag="time"):
     """Server time in s; `feed` false: the dashboard cannot read the bus. `next` is the next `seq`."""
 
@@ -104,8 +137,9 @@ class TimeMessage(Struct, frozen=True, tag_field="type", tag="time"):
     next: int
 
 
-_client = msgspec.json.Decoder(Subscribe | Ack)
 _encoder = msgspec.json.Encoder()
+_wave_client = msgspec.json.Decoder(Subscribe | Ack)
+_case_client = msgspec.json.Decoder(Presence | Seen)
 
 
 def read_client(text: str) -> Subscribe | Ack:
@@ -116,13 +150,23 @@ def read_client(text: str) -> Subscribe | Ack:
     RejectError
         It is too long or neither; the text says what came.
     """
+    message: Subscribe | Ack = _read(text, _wave_client, "neither subscribe nor ack")
+    return message
+
+
+def read_case_client(text: str) -> Presence | Seen:
+    """Read a message of a client of `/ws/cases`; errors as of `read_client`."""
+    message: Presence | Seen = _read(text, _case_client, "neither presence nor seen")
+    return message
+
+
+def _read(text: str, decoder: msgspec.json.Decoder[M], otherwise: str) -> M:
     if len(text) > MAX_CLIENT_MESSAGE:
         raise RejectError(f"{len(text)} characters came; at most {MAX_CLIENT_MESSAGE} were expected")
     try:
-        message: Subscribe | Ack = _client.decode(text)
+        return decoder.decode(text)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as why:
-        raise RejectError(f"neither subscribe nor ack came: {why}") from None
-    return message
+        raise RejectError(f"{otherwise} came: {why}") from None
 
 
 def to_json(message: object) -> bytes:

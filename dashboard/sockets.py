@@ -1,16 +1,18 @@
-"""The two websockets: thin loops between a client and the hub.
+"""The websockets: thin loops between a client and the hub.
 
 Close codes: 1003 something came that no client may send, 1008 wrong Origin or Host, 1009 a message too long,
-1013 an alert client that cannot keep up (it comes back with ``from``), 1012 the server stops.
+1013 an alert client that cannot keep up (it comes back with ``from``), 1012 the server stops, 4401 the
+session is over, or its user may see other clinics now (log in, or come back).
 """
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from dashboard import frames, messages
+from dashboard.callers import Caller
 from dashboard.clients import WaveClient
 from dashboard.hub import Hub
 from dashboard.messages import Ack, AlertMessage, SnapshotMessage, TimeMessage, to_json
@@ -29,11 +31,24 @@ WINDOW = 1 << 20
 
 _BATCH = 200
 
+Who = Callable[[], Caller | None]
+"""Who is at the other end now; None: the session is over."""
 
-async def waveforms(socket: WebSocket, hub: Hub, clock: Clock) -> None:
+
+class SessionOver(Exception):
+    """The session ended, or its user's clinics are others now."""
+
+
+def still(who: Who, caller: Caller) -> None:
+    """Raise `SessionOver` unless `caller` is who it was."""
+    if who() != caller:
+        raise SessionOver
+
+
+async def waveforms(socket: WebSocket, hub: Hub, clock: Clock, who: Who, caller: Caller) -> None:
     """Serve one client of `/ws/waveforms`."""
     await socket.accept()
-    client = WaveClient()
+    client = WaveClient(clinics=caller.clinics)
     hub.join(client)
 
     acked: int | None = None
@@ -42,7 +57,7 @@ async def waveforms(socket: WebSocket, hub: Hub, clock: Clock) -> None:
     async def receive() -> None:
         nonlocal acked
         while True:
-            message = messages.read_client(await _text(socket))
+            message = messages.read_client(await text_of(socket))
             if isinstance(message, Ack):
                 acked = message.bytes
                 credit.set()
@@ -59,6 +74,7 @@ async def waveforms(socket: WebSocket, hub: Hub, clock: Clock) -> None:
             texts, binary = client.take(clock.now())
             if clock.monotonic() >= next_clock:
                 next_clock = clock.monotonic() + CLOCK_S
+                still(who, caller)
                 binary += frames.clock(clock.now(), hub.feed_ok)
             for text in texts:
                 await socket.send_text(text.decode())
@@ -71,17 +87,19 @@ async def waveforms(socket: WebSocket, hub: Hub, clock: Clock) -> None:
                 await credit.wait()
 
     try:
-        await _both(socket, receive(), send())
+        await both(socket, receive(), send())
     finally:
         hub.leave(client)
 
 
-async def alerts(socket: WebSocket, hub: Hub, clock: Clock, start: int | None) -> None:
+async def alerts(
+    socket: WebSocket, hub: Hub, clock: Clock, start: int | None, who: Who, caller: Caller
+) -> None:
     """Serve one client of `/ws/alerts`; `start` is the sequence number it resumes from."""
     await socket.accept()
 
     async def receive() -> None:
-        text = await _text(socket)
+        text = await text_of(socket)
         raise RejectError(f"{len(text)} characters came; nothing was expected on this websocket")
 
     async def say(data: bytes) -> None:
@@ -96,7 +114,11 @@ async def alerts(socket: WebSocket, hub: Hub, clock: Clock, start: int | None) -
         at = start
         if at is None or log.since(at, 1) is None:
             reason = "start" if at is None else "too_old" if at < log.oldest else "unknown"
-            present = tuple(hub.alert_view(e) for e in log.present(clock.now()))
+            present = tuple(
+                hub.alert_view(e)
+                for e in log.present(clock.now())
+                if caller.sees(hub.clinic_of(e.alert.stream))
+            )
             snapshot = SnapshotMessage(log.next_seq, log.oldest, present, reason, start)  # type: ignore[arg-type]
             at = log.next_seq
             await say(to_json(snapshot))
@@ -107,19 +129,21 @@ async def alerts(socket: WebSocket, hub: Hub, clock: Clock, start: int | None) -
             if entries is None:
                 raise TimeoutError("the client fell behind the kept transitions")
             for entry in entries:
-                await say(to_json(AlertMessage(hub.alert_view(entry))))
+                if caller.sees(hub.clinic_of(entry.alert.stream)):
+                    await say(to_json(AlertMessage(hub.alert_view(entry))))
                 at = entry.seq + 1
             if clock.monotonic() >= next_time:
                 next_time = clock.monotonic() + CLOCK_S
+                still(who, caller)
                 await say(to_json(TimeMessage(now=clock.now(), feed=hub.feed_ok, next=log.next_seq)))
             if not entries:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(news.wait(), max(0.01, next_time - clock.monotonic()))
 
-    await _both(socket, receive(), send())
+    await both(socket, receive(), send())
 
 
-async def _text(socket: WebSocket) -> str:
+async def text_of(socket: WebSocket) -> str:
     message = await socket.receive()
     if message["type"] == "websocket.disconnect":
         raise WebSocketDisconnect(message.get("code", 1005))
@@ -129,7 +153,7 @@ async def _text(socket: WebSocket) -> str:
     return text
 
 
-async def _both(socket: WebSocket, *loops: Coroutine[object, object, None]) -> None:
+async def both(socket: WebSocket, *loops: Coroutine[object, object, None]) -> None:
     """Run the loops until one ends, and close with the reason."""
     tasks = [asyncio.ensure_future(loop) for loop in loops]
     try:
@@ -140,6 +164,8 @@ async def _both(socket: WebSocket, *loops: Coroutine[object, object, None]) -> N
         await _close(socket, 1003, str(why))
     except TimeoutError:
         await _close(socket, 1013, "too slow: resume from the last sequence number received")
+    except SessionOver:
+        await _close(socket, 4401, "the session is over")
     except WebSocketDisconnect:
         pass
     finally:

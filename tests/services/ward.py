@@ -92,10 +92,15 @@ class Ward:
         self.bus.create_topics(TOPICS.values())
         self._producer = self.bus.producer()
         self.reader = reader
-        self.service = DashboardService(self.bus, reader, Settings(dashboard_port=0))
+        self._secret = str(folder / "session.key")
+        self.service = self._dashboard(0)
         self.address = self.service.start()
         self.patients: dict[str, StreamInfo] = {}
         self._next: dict[str, int] = {}
+
+    def _dashboard(self, port: int) -> DashboardService:
+        settings = Settings(dashboard_port=port, session_secret_file=self._secret)
+        return DashboardService(self.bus, self.reader, settings)
 
     def close(self) -> None:
         self.service.stop()
@@ -106,7 +111,7 @@ class Ward:
         """Stop the dashboard and start another on the same port, as after a crash."""
         port = int(self.address.rstrip("/").rpartition(":")[2])
         self.service.stop()
-        self.service = DashboardService(self.bus, self.reader, Settings(dashboard_port=port))
+        self.service = self._dashboard(port)
         self.service.start()
 
     def publish(self, topic: Topic, key: str, message: Message) -> None:
