@@ -5,7 +5,7 @@ Not here: the case as a whole (`story.py`).
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from msgspec import Struct, structs
 
@@ -23,6 +23,21 @@ OPEN_PAGES = frozenset({"requested", "sent", "delivered", "seen", "timed_out"})
 """States in which the person may still answer. `timed_out`: the next step was taken meanwhile."""
 
 _PROGRESS = {"requested": 0, "sent": 1, "delivered": 2, "seen": 3}
+
+
+CALL_BACK_STATES = (
+    "none",
+    "open",
+    "reached",
+    "read_back",
+    "clinic_acknowledged",
+    "action_stated",
+    "outcome",
+)
+"""In order; a call-back never goes back."""
+
+KEPT = 64
+"""Alerts and pages of one case that are remembered although they are over; the register has them all."""
 
 
 class Member(Struct, frozen=True, kw_only=True):
@@ -43,8 +58,8 @@ class Member(Struct, frozen=True, kw_only=True):
 class Page(Struct, frozen=True, kw_only=True):
     """One person asked to look, on all of their channels.
 
-    `kind` says why: alarm, upgraded, recurred, exhausted, task, test, call_back (for the clinic), clinic_overdue,
-    attempt, reached, read_back, clinic_acknowledged, action (that is overdue), county_120.
+    `kind` says why: alarm, upgraded, recurred, exhausted, task, test, clinic_overdue, handed_over, call_back
+    (the clinic is about to be called), county_120, or what of a call-back is overdue: attempt, read_back ...
     """
 
     id: str
@@ -79,13 +94,13 @@ class CallBack(Struct, frozen=True, kw_only=True):
     Attributes
     ----------
     state
-        none, open, reached, read_back, clinic_acknowledged, action_stated, outcome.
+        One of `CALL_BACK_STATES`.
     contacts
         As frozen when it was opened: name, phone, user of each, in the order to call them.
     contact, failures
         Index of the contact whose turn it is, and how often that one was not reached.
     overdue
-        What was late so far, in order: attempt, reached, read_back, clinic_acknowledged, action.
+        What was late, and how often: attempt, read_back, clinic_acknowledge, action, outcome.
     """
 
     state: str = "none"
@@ -102,11 +117,29 @@ class CallBack(Struct, frozen=True, kw_only=True):
     outcome: str = ""
     county_120_at: float | None = None
     chief_at: float | None = None
-    overdue: tuple[str, ...] = ()
+    overdue: dict[str, int] = {}
 
     @property
     def read_back_done(self) -> bool:
         return bool(self.words)
+
+
+def without_old_members(members: dict[AlertId, Member]) -> dict[AlertId, Member]:
+    """`members` with only the last `KEPT` of those that ended: an episode may last for months."""
+    return _trimmed(members, [m.id for m in members.values() if not m.active])
+
+
+def without_old_pages(pages: dict[str, Page]) -> dict[str, Page]:
+    """`pages` with only the last `KEPT` of those that are over."""
+    return _trimmed(pages, [p.id for p in pages.values() if p.state not in OPEN_PAGES])
+
+
+P = TypeVar("P")
+
+
+def _trimmed(parts: dict[str, P], over: list[str]) -> dict[str, P]:
+    old = set(over[:-KEPT]) if len(over) > KEPT else ()
+    return {name: part for name, part in parts.items() if name not in old} if old else parts
 
 
 def member_after(known: Member | None, alert: Alert, line: Line, at: float) -> Member:
@@ -196,5 +229,7 @@ def call_back_after(known: CallBack, line: Line, entry: RegisterEntry) -> CallBa
     elif state == "chief":
         changes = {"chief_at": entry.at}
     elif state == "overdue":
-        changes = {"overdue": (*known.overdue, data["what"])}
+        changes = {"overdue": known.overdue | {data["what"]: known.overdue.get(data["what"], 0) + 1}}
+    if state in CALL_BACK_STATES and CALL_BACK_STATES.index(state) < CALL_BACK_STATES.index(known.state):
+        del changes["state"]  # a read-back after the clinic acknowledged on its screen
     return structs.replace(known, **changes)
