@@ -11,7 +11,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from alerts.rules import MONITOR_ADULT, Rule
+from alerts.kinds import KINDS
+from alerts.pack_files import DEFAULT, shipped_pack
+from alerts.rules import Rule
 from leadwire.model import Alert, Evidence, LinkEvent, RhythmEpisode, StreamEvent, event_id
 from leadwire.topics import EVENTS
 
@@ -49,6 +51,10 @@ class Decision:
         return Decision(self.alerts + other.alerts, self.refusals + other.refusals)
 
 
+def _default() -> dict[str, Rule]:
+    return {kind: rules[-1] for kind, rules in shipped_pack(DEFAULT).rules.items()}
+
+
 @dataclass
 class _Contact:
     """When a stream's samples last advanced, and to where."""
@@ -67,7 +73,7 @@ class ConditionEngine:
     """
 
     def __init__(self, rules: dict[str, Rule] | None = None) -> None:
-        self._rules = MONITOR_ADULT if rules is None else rules
+        self._rules = _default() if rules is None else rules
         self._alerts: dict[str, Alert] = {}
         self._contacts: dict[str, _Contact] = {}
         self._silent: dict[str, str] = {}  # stream -> id of its open no_data alert
@@ -142,7 +148,7 @@ class ConditionEngine:
         if alert_id is None:
             return Decision()
         known = self._alerts[alert_id]
-        rule = Rule(known.priority, known.category)
+        rule = Rule(priority=known.priority)
         end = max(sample, known.onset)
         return Decision((self._transition(stream, "no_data", known.onset, end, rule, known.evidence, now),))
 
@@ -164,7 +170,7 @@ class ConditionEngine:
             stream=stream,
             kind=kind,
             priority=rule.priority,
-            category=rule.category,
+            category=KINDS[kind].category,
             state="active" if end is None else "ended",
             onset=onset,
             end=end,

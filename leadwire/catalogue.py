@@ -48,6 +48,20 @@ _KINDS = {
     "no_data": Text("No data", "无数据"),
     "disconnected": Text("Device disconnected", "设备断开"),
     "battery_low": Text("Battery low", "电池电量低"),
+    "torsade": Text("Torsade de pointes", "尖端扭转型室性心动过速"),
+    "r_on_t_long_qt": Text("Long QT with R-on-T PVCs", "QT 间期延长伴 R-on-T 室早"),
+    "long_qt": Text("Long QT interval", "QT 间期延长"),
+    "av_block_third_degree": Text("Third-degree AV block", "三度房室传导阻滞"),
+    "af_with_preexcitation": Text("Atrial fibrillation with pre-excitation", "心房颤动伴心室预激"),
+    "infarction_acute": Text("Acute infarction pattern", "急性心肌梗死图形"),
+    "st_elevation": Text("ST elevation", "ST 段抬高"),
+    "st_depression": Text("ST depression", "ST 段压低"),
+    "hyperkalaemia": Text("Hyperkalaemia pattern", "高钾血症图形"),
+    "link_down": Text("Link down", "链路中断"),
+    "unwatched": Text("Nobody is watching", "无人值守"),
+    "queue_lag": Text("Data are processed late", "数据处理延迟"),
+    "role_silent": Text("A part of Leadwire is silent", "系统组件无响应"),
+    "test_alarm": Text("Test alarm", "测试报警"),
 }
 
 _RHYTHMS = {
@@ -79,6 +93,20 @@ _RHYTHMS = {
     "no_data": Text("NO DATA", "无数据"),
     "disconnected": Text("DISCONNECTED", "已断开"),
     "battery_low": Text("BATTERY LOW", "电量低"),
+    "torsade": Text("TORSADE", "尖端扭转"),
+    "r_on_t_long_qt": Text("LONG QT + R-ON-T", "长QT伴R-on-T"),
+    "long_qt": Text("LONG QT", "长QT"),
+    "av_block_third_degree": Text("AV BLOCK III", "三度AVB"),
+    "af_with_preexcitation": Text("AF + PRE-EXC", "房颤伴预激"),
+    "infarction_acute": Text("ACUTE MI", "急性心梗"),
+    "st_elevation": Text("ST ELEVATION", "ST抬高"),
+    "st_depression": Text("ST DEPRESSION", "ST压低"),
+    "hyperkalaemia": Text("HYPERKALAEMIA", "高钾图形"),
+    "link_down": Text("LINK DOWN", "链路中断"),
+    "unwatched": Text("UNWATCHED", "无人值守"),
+    "queue_lag": Text("LATE PROCESSING", "处理延迟"),
+    "role_silent": Text("ROLE SILENT", "组件无响应"),
+    "test_alarm": Text("TEST ALARM", "测试报警"),
 }
 
 _FLAGS = {

@@ -21,6 +21,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from leadwire.errors import SettingError
+from leadwire.toml_lines import line_of
 
 
 def _help(text: str, **limits: Any) -> Meta:
@@ -36,7 +37,7 @@ _HOST_PORT = r"[^\s/,]+:\d{1,5}"
 
 
 class Limits(Struct, frozen=True, forbid_unknown_fields=True):
-    """Limits of the rhythm conditions; defaults are profile "monitor-adult"."""
+    """What the detectors find; a rule pack says what of it is announced. Defaults are "monitor-adult"'s."""
 
     asystole_s: Annotated[float, _help("asystole: no QRS for so many seconds", ge=3, le=10)] = 4.0
     pause_s: Annotated[float, _help("pause: R to R longer than this, in s", ge=1.5, le=5)] = 3.0
@@ -97,6 +98,9 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     session_secret_file: Annotated[
         str, _help("file with the secret that signs sessions; made on the first start")
     ] = "leadwire-data/session.key"
+    time_zone: Annotated[
+        str, _help("the hub's time zone, for rosters and for the days and months of statistics")
+    ] = "Asia/Shanghai"
     metrics_host: Annotated[str, _help("address that this process serves /metrics on")] = "127.0.0.1"
     metrics_port: Annotated[
         int, _help("port of /metrics, for Prometheus and health checks; 0: none", ge=0, le=65535)
@@ -119,6 +123,9 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     reorder_s: Annotated[
         float, _help("seconds that the gateway waits for data that overtook", ge=0, le=30)
     ] = 2.0
+    rule_pack: Annotated[
+        str, _help("rules of what is announced, unless a clinic has its own: a shipped pack, or a file")
+    ] = "monitor-adult"
     limits: Limits = Limits()
 
 
@@ -286,7 +293,7 @@ def _from_file(file: Path) -> list[tuple[str, object, str]]:
     def walk(node: dict[str, Any], prefix: str) -> None:
         for key, value in node.items():
             name = prefix + key
-            where = f"{file}, line {_line_of(text, name)}"
+            where = f"{file}, line {line_of(text, name)}"
             if any(field.startswith(name + ".") for field in _FIELDS):
                 if not isinstance(value, dict):
                     raise SettingError(f"{where}: {name} = {value!r} came; a table [{name}] was expected")
@@ -298,21 +305,6 @@ def _from_file(file: Path) -> list[tuple[str, object, str]]:
 
     walk(tree, "")
     return found
-
-
-def _line_of(text: str, name: str) -> int:
-    """The line of TOML that sets `name`, or the nearest table around it."""
-    section, best, line = "", 0, 1
-    for number, content in enumerate(text.splitlines(), 1):
-        header = re.match(r"\s*\[\[?([^\]]+)\]", content)
-        key = header[1] if header else content.split("=")[0]
-        key = re.sub(r"[\s\"']", "", key)
-        if header:
-            section = key + "."
-        full = key if header else section + key
-        if len(full) > best and (name == full or name.startswith(full + ".")):
-            best, line = len(full), number
-    return line
 
 
 def _check(name: str, value: object, where: str, strict: bool = True) -> object:

@@ -41,6 +41,8 @@ CHUNKS = Topic("ecg.chunks", "stream", 12, 7 * DAY_S, False, 1 << 20)
 EVENTS = Topic("ecg.events", "stream", 12, 30 * DAY_S, False, 1 << 18)
 # One partition: its offsets are the one order of all alerts, which a dashboard resumes from.
 ALERTS = Topic("ecg.alerts", "stream", 1, 365 * DAY_S, False, 1 << 18)
+# Partitioned as ecg.events is: the owner of a partition of events reads the same one of these.
+CONDITIONS = Topic("ecg.conditions", "stream", 12, None, True, 1 << 18)
 # Whatever can happen to a case comes here in one order: alerts raised and ended, commands, receipts,
 # changes of the network. One partition: one owner decides.
 COMMANDS = Topic("ecg.commands", "alert id", 1, 365 * DAY_S, False, 1 << 18)
@@ -54,5 +56,17 @@ QUARANTINE = Topic("ecg.quarantine", "where it came from", 1, 90 * DAY_S, False,
 
 TOPICS: dict[str, Topic] = {
     t.name: t
-    for t in (CHUNKS, EVENTS, ALERTS, COMMANDS, REGISTER, NETWORK, WATCH, STREAMS, STATE, QUARANTINE)
+    for t in (
+        CHUNKS,
+        EVENTS,
+        ALERTS,
+        CONDITIONS,
+        COMMANDS,
+        REGISTER,
+        NETWORK,
+        WATCH,
+        STREAMS,
+        STATE,
+        QUARANTINE,
+    )
 }

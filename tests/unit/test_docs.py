@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from alerts.rules import MONITOR_ADULT
+from alerts.kinds import KINDS
 from leadwire import cli, settings
 from leadwire.topics import TOPICS
 
@@ -35,7 +35,7 @@ def test_every_file_that_is_named_exists(page):
 
 def test_the_architecture_lists_every_topic_as_it_is():
     text = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| `(ecg\.\w+)` \| ([\w ]+) \| (\d+) \|", text, re.MULTILINE)
+    rows = re.findall(r"^\| `(ecg\.\w+)` \| ([\w/ ]+) \| (\d+) \|", text, re.MULTILINE)
     assert {(name, int(partitions)) for name, _, partitions in rows} == {
         (topic.name, topic.partitions) for topic in TOPICS.values()
     }
@@ -43,7 +43,7 @@ def test_the_architecture_lists_every_topic_as_it_is():
 
 def test_the_glossary_has_every_condition_that_is_alarmed():
     words = (ROOT / "docs/glossary.md").read_text(encoding="utf-8")
-    for kind in MONITOR_ADULT:
+    for kind in KINDS:
         assert kind.removeprefix("extreme_").replace("_", " ") in words, kind
 
 
