@@ -2,12 +2,14 @@
 
 Keys are ``group.word``. Groups: `kind` (conditions of `RhythmEpisode.kind` and `Alert.kind`), `rhythm`
 (the short word on a tile), `flag` (`QualityFlag`), `link` (`LinkEvent.kind`), `priority`, `category`,
-`state`, `symbol` (WFDB beat codes), `ui` (the pages). ``{name}`` in a text is a value that the caller puts
-in. Inactivation words are those of IEC 60601-1-8 (audio paused, acknowledged ...; never mute or silence).
+`state`, `symbol` (WFDB beat codes), `ui` (the pages), `page` (messages to people). ``{name}`` in a text is
+a value that the caller puts in. Inactivation words are those of IEC 60601-1-8 (audio paused, acknowledged ...; never mute or silence).
 Not here: which priority a condition has (the alert rules say).
 """
 
 from typing import Final, NamedTuple
+
+from leadwire.catalogue_pages import PAGES
 
 LANGUAGES: Final = ("en", "zh")
 
@@ -256,6 +258,7 @@ CATALOGUE: Final[dict[str, Text]] = (
     | {f"link.{k}": v for k, v in _LINKS.items()}
     | _WORDS
     | {f"ui.{k}": v for k, v in _UI.items()}
+    | {k: Text(*v) for k, v in PAGES.items()}
 )
 
 
