@@ -3,7 +3,8 @@
 Keys are ``group.word``. Groups: `kind` (conditions of `RhythmEpisode.kind` and `Alert.kind`), `rhythm`
 (the short word on a tile), `flag` (`QualityFlag`), `link` (`LinkEvent.kind`), `priority`, `category`,
 `state`, `symbol` (WFDB beat codes), `ui` (the pages), `page` (messages to people). ``{name}`` in a text is
-a value that the caller puts in. Inactivation words are those of IEC 60601-1-8 (audio paused, acknowledged ...; never mute or silence).
+a value that the caller puts in. Inactivation words are those of IEC 60601-1-8 (audio paused,
+acknowledged ...; never mute or silence).
 Not here: which priority a condition has (the alert rules say).
 """
 
