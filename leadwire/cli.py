@@ -108,6 +108,7 @@ COMMANDS: dict[str, Command] = {
     "alerts": Command("events -> alerts: ecg.events -> ecg.alerts", _setting_options(), _role("alerts")),
     "archive": Command("everything -> the archive", _setting_options(), _role("archive")),
     "dashboard": Command("the pages and their websockets", _setting_options(), _role("dashboard")),
+    "admin": _module("the network: clinics, users, shifts, passwords", "leadwire.admin"),
     "settings": Command(
         "print every setting, its value and where it came from", _setting_options(), _settings
     ),

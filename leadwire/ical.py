@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import islice
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 import recurring_ical_events
 from icalendar import Calendar, Component, Event
@@ -41,14 +41,6 @@ class Imported:
 
     items: tuple[Shift | Substitution, ...]
     cancelled: tuple[str, ...]
-
-
-def zone_of(name: str) -> ZoneInfo:
-    """The time zone `name`; ValueError if there is none."""
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError(f"time zone {name[:60]!r} came; a name such as Asia/Shanghai was expected") from None
 
 
 def write_roster(network: Network, duty: Duty, zone: ZoneInfo, start: float, end: float) -> bytes:

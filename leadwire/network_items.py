@@ -214,8 +214,13 @@ KINDS: Mapping[str, type[Item]] = MappingProxyType(
 KIND_OF: Mapping[type[Item], str] = MappingProxyType({shape: kind for kind, shape in KINDS.items()})
 
 
-def from_body(kind: str, body: Mapping[str, Any]) -> Item:
+def from_body(kind: str, body: Mapping[str, Any], strict: bool = True) -> Item:
     """The item of `kind` that `body` (plain maps, lists, text, numbers) describes.
+
+    Parameters
+    ----------
+    strict
+        False: a number or a yes may be text.
 
     Raises
     ------
@@ -224,7 +229,7 @@ def from_body(kind: str, body: Mapping[str, Any]) -> Item:
     """
     shape = shape_of(kind)
     try:
-        return msgspec.convert(dict(body), shape)
+        return msgspec.convert(dict(body), shape, strict=strict)
     except msgspec.ValidationError as why:
         raise ValueError(f"{_came(str(why), body)}{why}") from None
 

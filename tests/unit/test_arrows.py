@@ -28,7 +28,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "pcodec": ("storage/",),
     "icalendar": ("leadwire/ical",),
     "recurring_ical_events": ("leadwire/ical",),
-    "yaml": ("leadwire/network_file",),
+    "yaml": ("leadwire/yaml_nodes", "leadwire/network_file"),
     "fastapi": ("dashboard/",),
     "starlette": ("dashboard/",),
     "uvicorn": ("dashboard/",),

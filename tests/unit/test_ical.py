@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leadwire.ical import MAX_BYTES, read_roster, write_roster, zone_of
+from leadwire.ical import MAX_BYTES, read_roster, write_roster
 from leadwire.network import Substitution
 from tests.unit.networks import DAY, HOUR, network, shift
 
@@ -207,9 +207,3 @@ def test_what_is_no_calendar_or_too_much_is_refused(data, words):
 def test_rubbish_gives_shifts_or_a_refusal_and_nothing_else(data):
     with suppress(ValueError):
         read(data, duty="technician")
-
-
-@pytest.mark.parametrize("name", ["", "Mars/Base", "../../etc/passwd", "/etc/passwd", "x" * 999])
-def test_an_unknown_zone_is_refused(name):
-    with pytest.raises(ValueError, match="time zone"):
-        zone_of(name)
