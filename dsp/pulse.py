@@ -63,6 +63,7 @@ BEFORE_S = 4.0
 RATE_S = 8.0
 SURE = 0.5
 MISSED = 1.5
+WITNESS = 0.4
 EVEN = 0.5
 
 
@@ -210,6 +211,8 @@ def _slope_sum(s, y, at, step, fs):  # type: ignore[no-untyped-def]
     s[RISES] += rise
     since = (at - s[LAST_ONSET]) / fs
     if s[LEARNT] < LEARN_S:
+        if s[LEARNT] == 0 and total == 0:
+            return  # a flat line (a clip that is not on yet) teaches nothing
         s[LEARNT] += step
         s[USUAL] = max(s[USUAL], total)
         if s[LEARNT] < LEARN_S:
@@ -327,5 +330,29 @@ def contradicts(now: Second, begin: int, low: float = 30.0, high: float = 220.0)
             and found.silent_s <= MISSED * interval + CLOSE_S
             and found.smallest >= EVEN
         ):
+            return True
+    return False
+
+
+def lost(now: Second, begin: int) -> bool:
+    """Whether a pulse that was regular and clean for `RATE_S` before `begin` has missed a beat since.
+
+    What a short ventricular tachycardia does to a pulse. It proves nothing alone (a finger clip that
+    slips does the same); it is for what the ECG shows as likely.
+
+    Parameters
+    ----------
+    now
+        The second that a condition looks at.
+    begin
+        The first sample of what the ECG seems to show.
+    """
+    for train in now.pulses:
+        found = pulsation(train, now.fs, begin - round(RATE_S * now.fs), begin)
+        if found.quality < WITNESS:
+            continue
+        since = train.onsets[(train.onsets >= begin - now.fs * found.silent_s) & (train.onsets < now.stop)]
+        longest = np.diff([*since, now.stop]).max() / now.fs
+        if longest > MISSED * 60 / found.rate:
             return True
     return False

@@ -99,7 +99,7 @@ class NoQrs:
             return
         if silent < self._pause_s or (s.asystole is not None and not s.asystole.withheld):
             return
-        if contradicts(now, s.silent_from):
+        if contradicts(now, s.clear_from if s.trouble == "pulse" else s.silent_from):
             s.clear_from, s.trouble = until, "pulse"
         clear = (until - s.clear_from) / now.fs
         if clear >= self._asystole_s or (silent >= self._asystole_s and s.asystole is None):

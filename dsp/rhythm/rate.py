@@ -1,7 +1,7 @@
 """tachycardia and bradycardia, each plain or extreme: the heart rate against its limits.
 
-What is compared is the very rate that is shown, once a second, so that no number on the screen ever
-contradicts an alarm. A level begins after `BEGIN_S` seconds in a row beyond its limit and
+What is compared is the very rate that is shown, once a second, so that the number on the screen does not
+contradict an alarm. A level begins after `BEGIN_S` seconds in a row beyond its limit and
 ends after `END_S` seconds back inside by `HYSTERESIS`; of the two levels the worse alone is said.
 
 Noise makes irregular false beats, and a fast regular rhythm makes no quiet slices (see `quality.py`):
@@ -10,8 +10,9 @@ irregular, the `LATEST` ones among themselves as well. A pulse (`dsp.pulse`) who
 limit too confirms it; one inside the limit by `AGREE` withholds it, but not against a clean regular ECG.
 
 Extreme bradycardia does not wait until the window has forgotten the faster beats: `SLOW_INTERVALS` in a
-row longer than the limit's, and a shown rate below it, are enough. A rate that cannot be told for
-`UNKNOWN_S` ends the episode (asystole or a technical condition speaks then).
+row longer than the limit's with a shown rate below it, or five beats whose mean rate reaches it while the
+shown rate is below the plain limit; the evidence then says the rate of those five. A rate that cannot be
+told for `UNKNOWN_S` ends the episode (asystole or a technical condition speaks then).
 During ventricular tachycardia or fibrillation nothing is said of rates.
 """
 
@@ -33,6 +34,9 @@ IRREGULAR = 0.15
 POOR_S = 3  # of the window's 8 s
 LATEST, EVEN = 8, 0.3  # intervals: regular if the longest and the shortest differ by less of the middle
 SLOW_INTERVALS = 3
+FIVE_BEATS = 4  # intervals
+ACCURACY = 1.0
+"""1/min; five beats within a monitor's accuracy of the limit have reached it (IEC 60601-2-27)."""
 AGREE = 0.15
 
 
@@ -74,7 +78,8 @@ class _Rate:
         s.unknown = 0
         for i, limit in enumerate(self._limits):
             s.above[i] = s.above[i] + 1 if self._sign * (now.rate - limit) > 0 else 0
-        if self._sign < 0 and s.above[1] == 1 and self._slow(now):
+        five = self._five(now)
+        if self._sign < 0 and ((s.above[1] == 1 and self._slow(now)) or five is not None):
             s.above[1] = BEGIN_S
         reached = 2 if s.above[1] >= BEGIN_S else 1 if s.above[0] >= BEGIN_S else 0
         if reached == 1 and s.above[1] and s.level == 0:
@@ -83,7 +88,7 @@ class _Rate:
         if reached and (s.level < reached or (s.episode is not None and s.episode.withheld)):
             withheld = self._doubt(now, self._limits[reached - 1])
         if reached > s.level:
-            return self._change(now, reached, withheld)
+            return self._change(now, reached, withheld, five if reached == 2 else None)
         if s.level == 0:
             return []
         limit = self._limits[s.level - 1]
@@ -97,6 +102,14 @@ class _Rate:
     def _slow(self, now: Second) -> bool:
         rr = np.diff(now.beats[-1 - SLOW_INTERVALS :]) / now.fs
         return len(rr) == SLOW_INTERVALS and bool(rr.min() * self._limits[1] > 60)
+
+    def _five(self, now: Second) -> float | None:
+        """The rate of the five beats that the newest one completes, if they reach the extreme limit."""
+        beats = now.beats[-1 - FIVE_BEATS :]
+        if self._sign > 0 or not now.fresh or len(beats) <= FIVE_BEATS or now.rate is None:
+            return None
+        rate = 60.0 * FIVE_BEATS * now.fs / (beats[-1] - beats[0])
+        return rate if rate <= self._limits[1] + ACCURACY and now.rate < self._limits[0] else None
 
     def _doubt(self, now: Second, limit: float) -> str:
         """Why a rate beyond `limit` must not be announced; empty: it may."""
@@ -116,7 +129,9 @@ class _Rate:
     def open(self) -> list[RhythmEpisode]:
         return [] if self.state.episode is None else [self.state.episode]
 
-    def _change(self, now: Second, level: int, withheld: str) -> list[RhythmEpisode]:
+    def _change(
+        self, now: Second, level: int, withheld: str, five: float | None = None
+    ) -> list[RhythmEpisode]:
         s = self.state
         out: list[RhythmEpisode] = []
         if s.episode is not None:
@@ -129,7 +144,7 @@ class _Rate:
                 self.kinds[level - 1],
                 now.start,
                 rule="heart_rate",
-                value=now.rate,
+                value=now.rate if five is None else round(five, 1),
                 threshold=self._limits[level - 1],
                 unit="1/min",
                 leads=now.beat_leads,

@@ -25,14 +25,15 @@ from msgspec import Struct, field
 
 from dsp.abstract import Second, condition
 from dsp.episodes import begin, end
-from dsp.pulse import contradicts
+from dsp.pulse import contradicts, lost
 from dsp.rhythm.fibrillation import END_ODDS, END_S, WaveState, fused
 from leadwire.model import RhythmEpisode
 from leadwire.settings import Limits
 
-BEGIN_S = 5
-"""One second more than fibrillation needs, so that it is not called a tachycardia first."""
+BEGIN_S = 3
 WAVE_ODDS = 1.0
+LOST_ODDS = -1.0
+"""What a single second needs if the pulse failed with it: a second witness for a short run."""
 RHYTHM_BEATS = 5
 RATE_BEATS = 5
 SILENT_S = 3.0
@@ -54,6 +55,7 @@ class VentricularState(Struct):
     level: int = NONE
     since: int = -1
     below: int = 0
+    poor: int = -1
     wave: WaveState = field(default_factory=WaveState)
     episode: RhythmEpisode | None = None
 
@@ -75,6 +77,8 @@ class Ventricular:
 
     def second(self, now: Second) -> list[RhythmEpisode]:
         s = self.state
+        if not now.usable:
+            s.poor = now.stop
         for sample, symbol in now.classed:
             self._beat(sample, symbol)
         if s.n and now.known - s.latest[-1] > SILENT_S * now.fs:
@@ -127,14 +131,29 @@ class Ventricular:
         s, limits = self.state, self._limits
         if s.n >= limits.vt_beats and rate >= limits.vt_rate:
             return TACHYCARDIA, s.first, False
+        nearly = self._nearly(now)
+        if nearly >= 0:
+            return TACHYCARDIA, nearly, False
         open_ = s.level >= TACHYCARDIA
         odds = s.wave.mean(END_S) > END_ODDS if open_ else s.wave.mean(BEGIN_S) > WAVE_ODDS
-        if odds and s.wave.odds[-1] > (END_ODDS if open_ else 0) and self._fast(now):
+        odds = odds and s.wave.odds[-1] > (END_ODDS if open_ else 0)
+        odds = odds or (s.wave.odds[-1] > LOST_ODDS and lost(now, s.wave.onset(now)))
+        if odds and self._fast(now):
             return TACHYCARDIA, s.wave.onset(now), True
         if s.n >= RHYTHM_BEATS and rate > 0:
             slow = rate < limits.ventricular_bradycardia
             return BRADYCARDIA if slow else RHYTHM, s.first, False
         return NONE, now.start, False
+
+    def _nearly(self, now: Second) -> int:
+        """Where a run began of which one beat alone was not taken for ventricular; -1 if there is none."""
+        n = self._limits.vt_beats
+        run = now.classes[-n:]
+        first, last = (run[0][0], run[-1][0]) if len(run) == n else (now.stop, now.stop)
+        rate = 60.0 * now.fs * (n - 1) / (last - first) if last > first else 0.0
+        others = sum(symbol != "V" for _, symbol in run)
+        clear = self.state.poor <= first and now.known - last <= SILENT_S * now.fs
+        return first if clear and others == 1 and run[-1][1] == "V" and rate >= self._limits.vt_rate else -1
 
     def _fast(self, now: Second) -> bool:
         rates = sorted(r for r, v in zip(now.wave_rate.tolist(), now.wave_vt.tolist(), strict=True) if v > -1)
