@@ -108,7 +108,7 @@ class Second:
     usable
         Some lead has nothing wrong with it that rhythm analysis minds; `score` 0..1 is the best lead's.
     pulses
-        The latest pulses of each pulse waveform of the stream; `dsp.pulse.contradicts` asks them.
+        The latest pulses of each pulse waveform of the stream; `dsp.pulse_witness.contradicts` asks them.
     wave_vf, wave_vt, wave_rate
         Per lead what `dsp.waves` says of the latest 4 s: log-odds of fibrillation or flutter, of ventricular
         tachycardia (NaN: cannot be told), and repetitions in 1/min.

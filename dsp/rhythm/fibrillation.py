@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from dsp.abstract import Second, condition
 from dsp.episodes import begin, end
-from dsp.pulse import contradicts
+from dsp.pulse_witness import contradicts
 from dsp.wave_features import WINDOW_S
 from leadwire.model import RhythmEpisode
 from leadwire.settings import Limits

@@ -12,8 +12,9 @@ What is silence, and what is blindness:
   count begins anew when it ends, and it ends soon on a trace that has gone still (`fibrillation.py`).
 - All measured leads noisy or saturated: complexes may hide. The count goes on, but what it finds
   is only told as `withheld`, with the reason, until the view has been clear for the whole limit.
-- A pulse that went on through it all (`dsp.pulse.contradicts`): the heart beats, the electrodes do not
-  see it. Withheld likewise, as ``pulse``; when the pulse ends too, the count of a clear view begins.
+- A pulse that went on through it all (`pulse_witness.contradicts`): the heart beats, the electrodes do not
+  see it. Withheld likewise, as ``pulse``; when the pulse ends too, the count of a clear view begins. As far
+  as it has vouched once it need not do so again.
   An announced asystole on flat leads ends when the pulse has been back for `PULSE_BACK_S`.
 - **A flat line on leads reported as connected is a clear view.** IEC 60601-2-27 asks for asystole to be
   alarmed, and for a lead fault to be told apart by electrode status, which the device sends us.
@@ -29,7 +30,7 @@ from msgspec import Struct
 
 from dsp.abstract import Second, condition
 from dsp.episodes import begin, end
-from dsp.pulse import contradicts
+from dsp.pulse_witness import contradicts
 from dsp.quality import FLAT, UNMEASURED_MASK
 from leadwire.model import RhythmEpisode
 from leadwire.settings import Limits

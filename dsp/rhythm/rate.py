@@ -6,7 +6,7 @@ ends after `END_S` seconds back inside by `HYSTERESIS`; of the two levels the wo
 
 Noise makes irregular false beats, and a fast regular rhythm makes no quiet slices (see `quality.py`):
 so a rate is withheld only where most of the window was not usable *and* the intervals are
-irregular, the `LATEST` ones among themselves as well. A pulse (`dsp.pulse`) whose rate is beyond the
+irregular, the `LATEST` ones among themselves as well. A pulse (`dsp.pulse_witness`) whose rate is beyond the
 limit too confirms it; one inside the limit by `AGREE` withholds it, but not against a clean regular ECG.
 
 Extreme bradycardia does not wait until the window has forgotten the faster beats: `SLOW_INTERVALS` in a
@@ -22,7 +22,7 @@ from msgspec import Struct, field
 from dsp.abstract import Second, condition
 from dsp.episodes import begin, end
 from dsp.heart_rate import WINDOW_S
-from dsp.pulse import rate
+from dsp.pulse_witness import rate
 from leadwire.model import RhythmEpisode
 from leadwire.settings import Limits
 

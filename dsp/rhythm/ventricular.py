@@ -7,9 +7,11 @@ ventricular_rhythm                  `RHYTHM_BEATS` in a row, slower, down to `Li
 ventricular_bradycardia             the same, slower still
 
 Two ways lead to a tachycardia, for each is blind where the other sees. Beat classes (`dsp/beats.py`)
-need complexes that were found and a patient whose normal beats are known. The waveform (`dsp/waves.py`)
-needs neither: it sees a tachycardia that the recording begins with, or one too wide for the QRS detector.
-By the waveform it takes log-odds over `BEGIN_S` seconds and repetitions at `Limits.vt_rate` or more.
+need complexes that were found and a patient whose normal beats are known; one beat of the run, but not its
+last, may be of another class (the first one is often fused) if all of it was usable. The waveform
+(`dsp/waves.py`) needs neither: it sees a tachycardia that the recording begins with, or one too wide for
+the QRS detector. By the waveform it takes log-odds over `BEGIN_S` seconds and repetitions at
+`Limits.vt_rate` or more; a single second and lower odds (`LOST_ODDS`) if a clean pulse failed with it.
 
 A run ends with two other beats in a row, or `SILENT_S` without a ventricular beat; a captured or fused
 beat inside a tachycardia does not end it. Rates are those of the latest `RATE_BEATS` intervals of
@@ -25,7 +27,7 @@ from msgspec import Struct, field
 
 from dsp.abstract import Second, condition
 from dsp.episodes import begin, end
-from dsp.pulse import contradicts, lost
+from dsp.pulse_witness import contradicts, lost
 from dsp.rhythm.fibrillation import END_ODDS, END_S, WaveState, fused
 from leadwire.model import RhythmEpisode
 from leadwire.settings import Limits

@@ -239,6 +239,36 @@ def test_irregular_beats_under_noise_are_withheld_and_regular_ones_are_not() -> 
     assert {e.withheld for e in watch("tachycardia", beats(190, 0.3, 50), 50, noise)} == {""}
 
 
+def test_five_slow_beats_among_faster_ones_are_an_extreme_bradycardia_that_says_their_rate() -> None:
+    train = np.cumsum([0.3, *[1.3] * 8, 1.0, 1.9, 1.4, 1.0, 1.7, *[1.3] * 8]).tolist()
+    worst = [e for e in watch("bradycardia", train, 30) if e.kind == "extreme_bradycardia"]
+    assert [e.end is None for e in worst] == [True, False]
+    assert worst[0].evidence.value == 40.0
+    others = watch("bradycardia", np.cumsum([0.3, *[1.0, 1.9, 1.0, 1.0] * 6]).tolist(), 30)
+    assert {e.kind for e in others} == {"bradycardia"}
+
+
+def test_a_run_of_ventricular_beats_is_a_tachycardia_although_one_was_taken_for_another() -> None:
+    def episodes(symbols: str, noisy: bool = False, rate: float = 150.0) -> list[str]:
+        rule = conditions()["ventricular"](Limits())
+        at = [round(FS * (2 + 60 / rate * k)) for k in range(len(symbols))]
+        beats, out = list(zip(at, symbols, strict=True)), []
+        for k in range(10):
+            now = Second(stream="t", fs=float(FS), start=k * FS, stop=(k + 1) * FS, usable=not noisy)
+            now.known = now.stop - SETTLED
+            now.classes = [b for b in beats if b[0] < now.known]
+            now.classed = [b for b in now.classes if b[0] >= now.known - FS]
+            out += [e.kind for e in rule.second(now) if e.end is None]
+        return out
+
+    for run in ("NVVVVV", "VVNVVV", "QVVVVV"):
+        assert episodes(run) == ["ventricular_tachycardia"], run
+    assert not episodes("NNVVVV")
+    assert "ventricular_tachycardia" not in episodes("VVVVVN")
+    assert "ventricular_tachycardia" not in episodes("NVVVVV", noisy=True)
+    assert "ventricular_tachycardia" not in episodes("NVVVVV", rate=110)
+
+
 def test_when_the_beats_stop_the_tachycardia_ends() -> None:
     said = watch("tachycardia", beats(170, 0.3, 20), 40)
     assert [e.end is not None for e in said] == [False, True]

@@ -6,7 +6,8 @@ from numpy.typing import NDArray
 
 from dsp.abstract import PulseTrain, Second, conditions
 from dsp.pipeline import StreamAnalyzer
-from dsp.pulse import PulseDetector, columns, contradicts, pulsation, rate
+from dsp.pulse import PulseDetector, columns
+from dsp.pulse_witness import contradicts, lost, pulsation, rate
 from leadwire.model import RhythmEpisode, SampleChunk, StreamEvent
 from leadwire.settings import Limits
 from tests.dsp_signals import cut, digital, ecg, regular
@@ -117,6 +118,33 @@ def test_only_a_pulse_that_went_on_undisturbed_contradicts() -> None:
     assert not holds(steady, [1.0] * 20 + [0.3] * 5)  # it faded
     now.pulses = [train(steady)]
     assert not contradicts(now, 3500, low=80)
+
+
+def test_only_a_clean_pulse_that_misses_a_beat_is_lost() -> None:
+    now = Second(fs=250.0, start=4750, stop=5000)
+    steady = [0.8 * k for k in range(25)]
+
+    def gone(onsets: list[float], sizes: list[float] | None = None) -> bool:
+        now.pulses = [train(onsets, sizes)]
+        return lost(now, 17 * 250)
+
+    assert not gone(steady)
+    assert gone([t for t in steady if t < 17.2])
+    assert gone([t for t in steady if not 17 < t < 18.5])
+    assert not gone([t for t in steady if t < 11])  # it had gone long before
+    rng = np.random.default_rng(5)
+    assert not gone(np.sort(rng.uniform(0, 17, 25)).tolist())  # it never was clean
+    now.pulses = []
+    assert not lost(now, 17 * 250)
+
+
+def test_a_clip_that_is_put_on_late_is_learnt_like_one_that_was_on() -> None:
+    onsets = regular(75, 30)
+    x = pulses(onsets, 30, 250.0)
+    x[: 10 * 250] = 0.0
+    [found] = detector(x, 250.0).trains()
+    late = found.onsets[found.onsets > 15 * 250] / 250
+    assert np.abs(np.diff(late) - 0.8).max() < 0.05
 
 
 def test_asystole_is_withheld_while_the_pulse_goes_on_and_announced_when_it_stops() -> None:
