@@ -5,8 +5,9 @@ rules. It may extend another one: the kinds it names replace those of the other.
 file is refused with the file and the line.
 """
 
+import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from difflib import get_close_matches
@@ -27,6 +28,8 @@ DEFAULT = "monitor-adult"
 MAX_BYTES = 1 << 20
 MAX_GRADES = 8
 MAX_DEPTH = 8
+Where = Callable[[str], str]
+"""What tells the file and line of a name."""
 _HEAD: dict[str, type | tuple[type, ...]] = {
     "name": str,
     "version": str,
@@ -44,11 +47,11 @@ class Pack:
     Attributes
     ----------
     name, version, issuer, date, notes
-        As its file says; `date` as YYYY-MM-DD.
+        As its file says; `date` as YYYY-MM-DD, as far as it is known.
     rules
         By kind, in the order they are tried.
     places
-        By ``kind`` and ``kind[n].field``: file and line, for errors that show later.
+        By kind: what says where a rule of it stands, for errors that show later.
     """
 
     name: str
@@ -57,7 +60,7 @@ class Pack:
     date: str
     notes: str = ""
     rules: Mapping[str, tuple[Rule, ...]] = field(default_factory=dict)
-    places: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
+    places: Mapping[str, Where] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def label(self) -> str:
@@ -100,7 +103,8 @@ class Pack:
             if kind not in KINDS:
                 raise SettingError(f"{where}: {_unknown(kind)}")
             rules[kind] = self._changed(kind, change, f"{where}: rules.{kind}")
-        return replace(self, rules=rules)
+        places = {kind: at for kind, at in self.places.items() if kind not in overrides}
+        return replace(self, rules=rules, places=places)
 
     def _changed(self, kind: str, change: Any, where: str) -> tuple[Rule, ...]:
         before = self.rules.get(kind, ())
@@ -117,8 +121,7 @@ class Pack:
         return _rules_of(kind, [rule | dict(change) for rule in old], lambda _: where)
 
     def _place(self, kind: str, why: RuleProblem) -> str:
-        exact = f"{kind}[{why.number}].{why.field}"
-        return self.places.get(exact) or self.places.get(kind) or self.label
+        return self.places[kind](_inside(why)) if kind in self.places else self.label
 
 
 def shipped() -> list[str]:
@@ -165,7 +168,7 @@ def read_pack(file: Path, depth: int = 0) -> Pack:
 
     head = _head(tree, where, file)
     rules: dict[str, tuple[Rule, ...]] = {}
-    places: dict[str, str] = {}
+    places: dict[str, Where] = {}
     base = str(tree.get("extends", ""))
     if base:
         if depth >= MAX_DEPTH:
@@ -186,17 +189,14 @@ def read_pack(file: Path, depth: int = 0) -> Pack:
             return where(path + (place if many else place.partition("]")[2]))
 
         rules[kind] = _rules_of(kind, value if many else [value], at)
-        places[kind] = at("[0]")
-        for number, rule in enumerate(rules[kind]):
-            for name in rule.__struct_fields__:
-                places[f"{kind}[{number}].{name}"] = at(f"[{number}].{name}")
+        places[kind] = at
     for kind in NEEDED:
         if kind not in rules:
             raise SettingError(f"{file}: no rule for {kind} came; it cannot be switched off")
     return Pack(rules=rules, places=places, **head)
 
 
-def _parent(file: Path, base: str, depth: int, where: Any) -> Pack:
+def _parent(file: Path, base: str, depth: int, where: Where) -> Pack:
     try:
         if base.endswith(".toml"):
             return read_pack(file.parent / base, depth + 1)
@@ -207,7 +207,7 @@ def _parent(file: Path, base: str, depth: int, where: Any) -> Pack:
         raise SettingError(f"{where('extends')}: {why}") from None
 
 
-def _head(tree: dict[str, Any], where: Any, file: Path) -> dict[str, str]:
+def _head(tree: dict[str, Any], where: Where, file: Path) -> dict[str, str]:
     for name in tree:
         if name != "rules" and name not in _HEAD:
             raise SettingError(f"{where(name)}: {name} is nothing of a pack; {', '.join(_HEAD)}, rules are")
@@ -222,18 +222,14 @@ def _head(tree: dict[str, Any], where: Any, file: Path) -> dict[str, str]:
             raise SettingError(f"{where(name)}: {name} = {value!r} came; text was expected")
         if name != "extends":
             head[name] = str(value)
-    try:
-        date.fromisoformat(head["date"])
-    except ValueError:
-        raise SettingError(
-            f"{where('date')}: date = {head['date']!r} came; YYYY-MM-DD was expected"
-        ) from None
+    if not re.fullmatch(r"\d{4}(-\d\d(-\d\d)?)?", came := head["date"]):
+        raise SettingError(f"{where('date')}: date = {came!r} came; YYYY, YYYY-MM or YYYY-MM-DD was expected")
     if len(f"{head['name']} {head['version']}") > 100:
         raise SettingError(f"{where('name')}: name and version have more than 100 characters")
     return head
 
 
-def _rules_of(kind: str, given: Any, where: Any) -> tuple[Rule, ...]:
+def _rules_of(kind: str, given: Any, where: Where) -> tuple[Rule, ...]:
     """Checked rules; `where` turns ``[n].field`` into a place."""
     if not isinstance(given, list) or not 1 <= len(given) <= MAX_GRADES:
         raise SettingError(f"{where('[0]')}: 1 to {MAX_GRADES} rules for {kind} were expected")
@@ -256,9 +252,12 @@ def _rules_of(kind: str, given: Any, where: Any) -> tuple[Rule, ...]:
     try:
         check_rules(kind, rules)
     except RuleProblem as why:
-        place = f"[{why.number}]" + (f".{why.field}" if why.field else "")
-        raise SettingError(f"{where(place)}: {why}") from None
+        raise SettingError(f"{where(_inside(why))}: {why}") from None
     return rules
+
+
+def _inside(why: RuleProblem) -> str:
+    return f"[{why.number}]" + (f".{why.field}" if why.field else "")
 
 
 def _given(rule: Rule) -> dict[str, Any]:

@@ -49,7 +49,14 @@ def test_a_shipped_pack_says_who_it_is_from(name: str) -> None:
     assert pack.version
     assert pack.issuer
     assert pack.notes
-    assert len(pack.date) == 10
+    assert pack.date >= "2013"
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_a_shipped_pack_says_of_each_critical_value_where_it_stands(name: str) -> None:
+    tiers = [rule for rules in shipped_pack(name).rules.values() for rule in rules if rule.tier]
+    assert all(rule.source for rule in tiers)
+    assert bool(tiers) == name.startswith("critical-")
 
 
 @pytest.mark.parametrize("name", shipped())
