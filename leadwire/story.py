@@ -176,7 +176,7 @@ def _responsibility(case: Case, line: Line, entry: RegisterEntry) -> dict[str, A
             "declined": (),
             "clinic_step": -1,
         }
-    if state == "escalated":
+    if state in ("told", "escalated"):
         changes = {"step": data["step"], "level": data["level"], "step_at": entry.at}
         return changes | ({"responsibility": "escalated"} if data["level"] else {})
     if state == "accepted":

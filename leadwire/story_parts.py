@@ -153,7 +153,7 @@ def member_after(known: Member | None, alert: Alert, line: Line, at: float) -> M
         rank=line.data.get("rank", known.rank if known else 0),
         version=alert.version,
         active=active,
-        late=line.data.get("late", known.late if known else False),
+        late=alert.late,
         chained=line.state == "chained" or (known is not None and known.chained and not again),
         since=at if known is None or again else known.since,
         ended_at=None if active else at,
