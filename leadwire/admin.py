@@ -211,7 +211,8 @@ def _overview(there: Network, zone: ZoneInfo, now: float) -> Iterable[str]:
     if there.hub is not None:
         yield f"{there.hub.name}, {there.hub.phone}"
     for clinic in sorted(there.clinics.values(), key=lambda c: c.id):
-        yield f"\n{clinic.id}: {clinic.name} ({clinic.tier}{', under ' + clinic.parent if clinic.parent else ''})"
+        above = f", under {clinic.parent}" if clinic.parent else ""
+        yield f"\n{clinic.id}: {clinic.name} ({clinic.tier}{above})"
         for number, contact in enumerate(clinic.contacts, 1):
             yield f"  {number}. {contact.name}, {contact.phone}"
     yield ""
