@@ -55,3 +55,20 @@ class ManualClock:
     def step(self, seconds: float) -> None:
         """Set the wall clock forward or back, as NTP or an operator does; `monotonic` stays."""
         self._now += seconds
+
+
+class SteadyClock:
+    """The wall clock as it was when this was made, carried on by the one that never steps.
+
+    For deadlines: a machine whose time is set must neither forget nor hurry any.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._start = clock.now() - clock.monotonic()
+
+    def now(self) -> float:
+        return self._start + self._clock.monotonic()
+
+    def monotonic(self) -> float:
+        return self._clock.monotonic()
