@@ -5,21 +5,17 @@ Keys are ``group.word``. Groups: `kind` (conditions of `RhythmEpisode.kind` and 
 `state`, `symbol` (WFDB beat codes), `ui` (the pages), `page` (messages to people). ``{name}`` in a text is
 a value that the caller puts in. Inactivation words are those of IEC 60601-1-8 (audio paused,
 acknowledged ...; never mute or silence).
-Not here: which priority a condition has (the alert rules say).
+Not here: the desk's texts (`catalogue_desk.py`), those of pages to people (`catalogue_pages.py`), which
+priority a condition has (the rule packs say).
 """
 
-from typing import Final, NamedTuple
+from typing import Final
 
+from leadwire.catalogue_desk import DESK
 from leadwire.catalogue_pages import PAGES
+from leadwire.text import Text
 
 LANGUAGES: Final = ("en", "zh")
-
-
-class Text(NamedTuple):
-    """One entry in both languages."""
-
-    en: str
-    zh: str
 
 
 _KINDS = {
@@ -260,6 +256,7 @@ CATALOGUE: Final[dict[str, Text]] = (
     | _WORDS
     | {f"ui.{k}": v for k, v in _UI.items()}
     | {k: Text(*v) for k, v in PAGES.items()}
+    | DESK
 )
 
 

@@ -88,9 +88,13 @@ export class Alarms {
     return worst;
   }
 
-  counts() {
+  /** How many are active of each priority; `priorityOf` an alert may say another one, or null: not counted. */
+  counts(priorityOf = (alert) => alert.priority) {
     const n = { high: 0, medium: 0, low: 0 };
-    for (const { alert } of this.active()) n[alert.priority]++;
+    for (const { alert } of this.active()) {
+      const priority = priorityOf(alert);
+      if (priority) n[priority]++;
+    }
     return n;
   }
 }

@@ -33,11 +33,13 @@ export function t(key, values) {
 export const kindText = (kind) => (`kind.${kind}` in texts[language] ? t(`kind.${kind}`) : kind);
 export const rhythmText = (kind) => (`rhythm.${kind}` in texts[language] ? t(`rhythm.${kind}`) : kind.toUpperCase());
 
+const named = (key) => t(key.includes(".") ? key : `ui.${key}`);
+
 /** Fill every element that names its text: data-t (content), data-t-title (tooltip and label). */
 export function translate(root = document) {
-  for (const e of root.querySelectorAll("[data-t]")) e.textContent = t(`ui.${e.dataset.t}`);
+  for (const e of root.querySelectorAll("[data-t]")) e.textContent = named(e.dataset.t);
   for (const e of root.querySelectorAll("[data-t-title]")) {
-    e.title = t(`ui.${e.dataset.tTitle}`);
+    e.title = named(e.dataset.tTitle);
     e.setAttribute("aria-label", e.title);
   }
 }

@@ -7,7 +7,7 @@ const SILENCE_MS = 4000;
 const ACK_BYTES = 1 << 16;
 const BACKOFF_MS = [300, 600, 1200, 2500, 5000];
 
-class Link {
+export class Link {
   constructor(path) {
     this.path = path;
     this.up = false;

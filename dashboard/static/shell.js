@@ -1,14 +1,18 @@
-// What both pages share: the bar, the banner when something is wrong, the live region, calibration, sound, server time.
+// What all pages share: the bar, the banner when something is wrong, the live region, calibration, sound, server time,
+// who is logged in, and the cases.
 
 import { CARD_MM, calibrate, isCalibrated, onScale, pxPerMm } from "./scale.js";
 import { clockTime, currentLanguage, duration, kindText, loadTexts, onLanguage, setLanguage, t } from "./i18n.js";
 import { AlertLink, WaveLink } from "./net.js";
 import { Alarms } from "./alarms.js";
+import { CaseLink } from "./cases.js";
+import { api, whoAmI } from "./api.js";
 import { Sound } from "./sound.js";
 import { el, mark, put } from "./dom.js";
 
 const LOST_AFTER_S = 2.5;
 const RESET_SHOWN_S = 15;
+const ASK_S = 5;
 
 export class Shell {
   /** @param on {streams(message, fresh), frame(frame)}; `start` must be awaited. */
@@ -19,13 +23,19 @@ export class Shell {
     this.offsets = [];
     this.feed = true;
     this.notice = 0;
-    this.scaleText = () => "";
+    this.scaleText = null;
+    this.asked = 0;
   }
 
   async start() {
     await loadTexts();
+    this.me = await whoAmI();
     this.sound = new Sound();
     this.#buildBar();
+    this.cases = new CaseLink({
+      me: (me) => (this.me = { ...this.me, ...me }),
+      changed: (told) => this.oncase?.(told),
+    });
     this.alerts = new AlertLink({
       snapshot: (message) => {
         this.alarms.snapshot(message.alerts);
@@ -67,7 +77,7 @@ export class Shell {
   /** Seconds since the page lost the server (either websocket), 0 while all is well. */
   lostFor() {
     let longest = 0;
-    for (const link of [this.alerts, this.waves])
+    for (const link of [this.alerts, this.waves, this.cases])
       if (link && !link.up) longest = Math.max(longest, (performance.now() - link.downSince) / 1000);
     return longest;
   }
@@ -101,12 +111,20 @@ export class Shell {
       unlocking = false;
       this.tick();
     };
-    this.scale = el("button", { type: "button", class: "scale" });
+    this.scale = el("button", { type: "button", class: "scale", hidden: !this.scaleText });
     this.scale.onclick = () => this.#calibration();
+    const desk = el("a", { class: "link", href: "/desk", "data-t": "desk.open_desk", hidden: location.pathname === "/desk" });
+    const leave = el("button", { type: "button", class: "leave", hidden: !this.me?.user });
+    leave.dataset.tTitle = "desk.logout";
+    put(leave, this.me?.name ?? "");
+    leave.onclick = async () => {
+      await api("DELETE", "/api/session");
+      location.assign("/login");
+    };
     this.language = el("button", { type: "button", class: "language", "data-t": "language", "data-t-title": "language_hint" });
     this.language.onclick = () => setLanguage(currentLanguage() === "zh" ? "en" : "zh");
     this.clock = el("time", { class: "clock" });
-    bar.append(counters, el("span", { class: "spacer" }), this.scale, this.audio, this.language, this.clock);
+    bar.append(counters, desk, el("span", { class: "spacer" }), leave, this.scale, this.audio, this.language, this.clock);
     this.banner = document.querySelector("#banner");
     this.live = document.querySelector("#live");
     addEventListener("keydown", (event) => {
@@ -130,18 +148,36 @@ export class Shell {
       n.parent.title = `${t(`priority.${priority}`)}: ${counts[priority]}`;
     }
     this.#audioState();
-    const scale = this.scaleText();
-    put(this.scale, isCalibrated() ? scale : `${scale} · ${t("ui.not_to_scale")}`);
-    this.scale.title = t("ui.calibrate");
-    this.scale.classList.toggle("warn", !isCalibrated());
+    if (this.scaleText) {
+      const scale = this.scaleText();
+      put(this.scale, isCalibrated() ? scale : `${scale} · ${t("ui.not_to_scale")}`);
+      this.scale.title = t("ui.calibrate");
+      this.scale.classList.toggle("warn", !isCalibrated());
+    }
     const lost = this.#banner();
-    this.sound.update(counts, lost);
+    this.sound.update(this.alarms.counts((alert) => this.#soundsAs(alert)), lost);
+    if (lost) this.#askWho();
     this.ontick?.(now, lost);
+  }
+
+  /** What somebody acknowledged is quiet; an alarm that no case is known of is not. */
+  #soundsAs(alert) {
+    const told = this.cases?.of(alert.id);
+    if (!told) return alert.priority;
+    return told.audible ? told.shown_priority : null;
+  }
+
+  /** A lost server may be one that lets this session in no more. */
+  #askWho() {
+    if (this.mono() < this.asked + ASK_S) return;
+    this.asked = this.mono();
+    whoAmI();
   }
 
   #audioState() {
     const { blocked, pausedFor } = this.sound;
     const state = blocked ? "blocked" : pausedFor > 0 ? "paused" : "on";
+    if (this.cases) this.cases.audio = state;
     this.audio.dataset.state = state;
     const text = {
       blocked: () => t("ui.audio_blocked"),
