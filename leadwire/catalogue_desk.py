@@ -9,7 +9,6 @@ from leadwire.text import Text
 _DESK = {
     "inbox": Text("Cases", "病例"),
     "calm": Text("No open cases", "无待处理病例"),
-    "logged_in": Text("{name}", "{name}"),
     "logout": Text("Log out", "退出登录"),
     "nobody": Text(
         "Nobody is logged in: this network has no users yet",

@@ -22,11 +22,11 @@ export async function command(path, body) {
   return answer;
 }
 
-/** Who is logged in; sends to the login page where somebody must. */
+/** Who is logged in, null if the server does not say. Where somebody must log in it leaves for that page. */
 export async function whoAmI() {
   const answer = await api("GET", "/api/session");
   if (answer.ok) return answer.body;
-  if (answer.error.code === "login_needed")
-    location.replace(`/login?next=${encodeURIComponent(location.pathname + location.search)}`);
-  return null;
+  if (answer.error.code !== "login_needed") return null;
+  location.replace(`/login?next=${encodeURIComponent(location.pathname + location.search + location.hash)}`);
+  return new Promise(() => {});
 }

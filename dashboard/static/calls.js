@@ -63,7 +63,7 @@ export class Calls {
     let state = "checking";
     let said = t("desk.clinic_checking");
     if (told.owner) [state, said] = ["seen", t("desk.clinic_hub_seen", { name })];
-    if (back.state === "open" || back.state === "reached") [state, said] = ["call", t("desk.clinic_call", { phone: told.hub_phone })];
+    if (back.state === "open") [state, said] = ["call", t("desk.clinic_call", { phone: told.hub_phone })];
     if (back.words) [state, said] = ["read_back", t("desk.clinic_read_back", { words: back.words })];
     if (back.action) [state, said] = ["done", t("desk.clinic_done", { action: back.action })];
     put(text, said);

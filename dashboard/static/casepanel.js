@@ -124,11 +124,14 @@ export class CasePanel {
         this.marks,
       ),
     );
+    this.close = this.#form("close", "close_reason", "close", (reason) => ({ reason }));
+    this.reopen = this.#form("reopen", "close_reason", "reopen", (reason) => ({ reason }));
+    this.accept = this.#button("accept", "accept", {}, "primary");
     return [
       el(
         "div",
         { class: "buttons" },
-        this.#button("accept", "accept", {}, "primary"),
+        this.accept,
         this.#button("decline", "decline", () => ({ reason: "" })),
         this.#button("acknowledge", "acknowledge", {}),
         this.#button("pause_audio", "pause_audio", { seconds: 120 }),
@@ -145,13 +148,7 @@ export class CasePanel {
         ),
       ),
       this.callBack,
-      el(
-        "section",
-        {},
-        this.#form("close", "close_reason", "close", (reason) => ({ reason })),
-        this.#form("reopen", "close_reason", "reopen", (reason) => ({ reason })),
-        this.#form("note", "note", "note", (text) => ({ text })),
-      ),
+      el("section", {}, this.close, this.reopen, this.#form("note", "note", "note", (text) => ({ text }))),
     ];
   }
 
@@ -191,7 +188,13 @@ export class CasePanel {
         el("a", { class: "link", href: `/patient?stream=${encodeURIComponent(told.stream)}`, textContent: t("desk.strip") }),
       );
     }
-    if (this.callBack) this.#fillCallBack(told, now);
+    if (this.callBack) {
+      this.accept.hidden = told.owner === this.who()?.user;
+      this.callBack.hidden = told.call_back.state === "none";
+      this.close.hidden = told.closed;
+      this.reopen.hidden = !told.closed;
+      this.#fillCallBack(told, now);
+    }
     this.#fillFacts(told);
     this.#fillPeople(told);
   }

@@ -3,6 +3,7 @@
 import { Shell } from "./shell.js";
 import { CasePanel } from "./casepanel.js";
 import { Calls } from "./calls.js";
+import { command } from "./api.js";
 import { clockTime, duration, kindText, onLanguage, t } from "./i18n.js";
 import { el, mark, put, putData } from "./dom.js";
 
@@ -83,6 +84,23 @@ function say() {
   put(me, shell.me?.user ? roles : t("desk.nobody"));
 }
 
+/** A test alarm for one clinic: the hub's people and the installer send it through the whole chain. */
+function drill() {
+  const form = document.querySelector("#drill");
+  const may = (shell.me?.roles ?? []).some((r) => !r.startsWith("clinic_"));
+  form.hidden = !may || !shell.me.clinics?.length;
+  if (form.hidden) return;
+  const clinic = el("select", {}, ...shell.me.clinics.map((c) => el("option", { value: c, textContent: c })));
+  clinic.setAttribute("aria-label", t("duty.clinic"));
+  const why = el("p", { class: "why", role: "alert" });
+  form.replaceChildren(clinic, el("button", { textContent: t("desk.test_alarm") }), why);
+  form.onsubmit = async (event) => {
+    event.preventDefault();
+    const answer = await command("/api/test-alarms", { clinic: clinic.value });
+    put(why, answer.ok ? "" : t("desk.refused", { why: t(`refusal.${answer.error.code}`) }));
+  };
+}
+
 async function main() {
   shell.ontick = tick;
   shell.oncase = () => tick(shell.now());
@@ -91,9 +109,11 @@ async function main() {
     panel.forget();
     calls.forget();
     say();
+    drill();
   });
   await shell.start();
   say();
+  drill();
 }
 
 // A hook for the tests; the page itself does not use it.

@@ -31,11 +31,11 @@ export class Shell {
     await loadTexts();
     this.me = await whoAmI();
     this.sound = new Sound();
-    this.#buildBar();
     this.cases = new CaseLink({
       me: (me) => (this.me = { ...this.me, ...me }),
       changed: (told) => this.oncase?.(told),
     });
+    this.#buildBar();
     this.alerts = new AlertLink({
       snapshot: (message) => {
         this.alarms.snapshot(message.alerts);
@@ -162,7 +162,7 @@ export class Shell {
 
   /** What somebody acknowledged is quiet; an alarm that no case is known of is not. */
   #soundsAs(alert) {
-    const told = this.cases?.of(alert.id);
+    const told = this.cases.of(alert.id);
     if (!told) return alert.priority;
     return told.audible ? told.shown_priority : null;
   }
@@ -177,7 +177,7 @@ export class Shell {
   #audioState() {
     const { blocked, pausedFor } = this.sound;
     const state = blocked ? "blocked" : pausedFor > 0 ? "paused" : "on";
-    if (this.cases) this.cases.audio = state;
+    this.cases.audio = state;
     this.audio.dataset.state = state;
     const text = {
       blocked: () => t("ui.audio_blocked"),
