@@ -1,7 +1,7 @@
 """Texts of the desk: the inbox, a case and its call-back, the clinic's banner, logging in, refusals.
 
-Part of the one catalogue (`catalogue.py`). Groups: `desk` (the page), `line` (``line/state`` of the register),
-`refusal` (names of refusals), `duty`, `role`, `mark` (STEMI clock).
+Part of the one catalogue (`catalogue.py`). Groups: `desk` (the page), `line` (``line/state`` of the
+register), `refusal` (names of refusals), `duty`, `role`, `mark` (STEMI clock).
 """
 
 from leadwire.text import Text
