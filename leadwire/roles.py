@@ -28,7 +28,7 @@ ROLES = ("dashboard", "archive", "alerts", "dsp", "ingest")
 
 STAGES: dict[str, tuple[str, ...]] = {
     "archive": ("archive",),
-    "alerts": ("conditions",),
+    "alerts": ("conditions", "desk"),
     "dsp": ("dsp",),
 }
 """The stages of each role that works on the bus alone, in the order of starting; `_stage` makes each."""
@@ -175,6 +175,10 @@ def _stage(name: str, settings: Settings, bus: Bus, running: ExitStack) -> Stage
         from alerts.condition_stage import ConditionStage
 
         return ConditionStage(bus)
+    if name == "desk":
+        from alerts.desk_stage import DeskStage
+
+        return DeskStage(bus)
     if name == "archive":
         from storage import open_archive
         from storage.service import ArchiveStage

@@ -3,14 +3,14 @@
 A line is one of ("#" begins a comment; times in s from the beginning; a bed stands for its last case):
 
     nobody on duty: cardiologist second        before everything else: these duties (or users) are empty
-    at 12 ventricular_fibrillation on A        an alert begins;  ``... ends`` ends it;  ``... late`` / ``... late ends``
-    at 14 tech: accept A take_over=true        a command of a user (``channel: receipt A ...`` is Leadwire itself)
+    at 12 ventricular_fibrillation on A        an alert begins; "... ends" ends it, "... late (ends)" is late
+    at 14 tech: accept A take_over=true        a command of a user ("channel:" is Leadwire itself)
     at 14 tech: test_alarm clinic=V
-    at 14 handover technician tech to tech2    ``reading nothing``: without having read the open cases
+    at 14 handover technician tech to tech2    "reading nothing": without having read the open cases
     at 20 restart                              the desk dies and is built from the register
 
     at 12 red on A                             a case is raised (red, yellow, cyan: high, medium, low)
-    between 12 and 13 page card                somebody is paged (``page card upgraded``: for that reason)
+    between 12 and 13 page card                somebody is paged ("page card upgraded": for that reason)
     between 0 and 60 no page card
     at 14 cancel tech2                         a page of theirs ends
     at 15 refused read_back_missing

@@ -1,8 +1,8 @@
 """A small network for stories, and a desk on a clock that only the story moves.
 
-Clinic V (beds A, B; dr_wang and nurse_li, in that order) and clinic T (bed C; dr_zhao); at the hub, on duty: tech and tech2
-(technicians), card, second, chief, inst; not on duty: off (a cardiologist), admin. Times are seconds from the
-story's beginning.
+Clinic V (beds A, B; dr_wang and nurse_li, in that order) and clinic T (bed C; dr_zhao); at the hub, on
+duty: tech and tech2 (technicians), card, second, chief, inst; not on duty: off (a cardiologist), admin.
+Times are seconds from the story's beginning.
 """
 
 from collections.abc import Callable, Iterable

@@ -1,0 +1,144 @@
+"""The desk on the bus: ecg.commands in; ecg.register, and what was accepted of ecg.network, out.
+
+ecg.commands has one partition, so whoever owns it decides alone. The new owner reads ecg.network and
+ecg.register to their end and is where the last one was; an input that comes again is known by its cause.
+"""
+
+from collections.abc import Iterable, Iterator
+
+import structlog
+from prometheus_client import Counter, Gauge
+
+from alerts.engine import Decision, DeskEngine
+from leadwire import codec
+from leadwire.bus import Bus, Record, TopicPartition
+from leadwire.bus.compacted import read_all, read_compacted
+from leadwire.case import Command, NetworkItem, RegisterEntry
+from leadwire.clock import Clock, SystemClock
+from leadwire.errors import BugError, MessageRejected
+from leadwire.model import Alert
+from leadwire.network import Network
+from leadwire.runner import Outgoing
+from leadwire.topics import COMMANDS, NETWORK, REGISTER, Topic
+
+log = structlog.get_logger(__name__)
+
+LINES = Counter("leadwire_desk_lines_total", "Lines written into the register", ["line", "state"])
+REFUSED = Counter("leadwire_desk_passed_over_total", "Inputs that made no entry", ["reason"])
+OPEN = Gauge("leadwire_desk_open_cases", "Cases that are not closed", ["priority"])
+
+FORGET_EVERY_S = 3600.0
+
+
+class DeskStage:
+    """One `DeskEngine` for everything.
+
+    Its time is the wall clock's as it was on taking over, or the register's last if that is later,
+    carried on by the clock that never steps: setting a machine's time neither fires timers nor
+    stretches them, and no entry is older than the one before.
+
+    Parameters
+    ----------
+    bus
+        Where ecg.network and ecg.register are read on assignment.
+    clock
+        The wall clock, and the one that never steps.
+    """
+
+    name = "desk"
+    topics: tuple[Topic, ...] = (COMMANDS,)
+    commit_every_s = 1.0
+
+    def __init__(self, bus: Bus, clock: Clock | None = None) -> None:
+        self._bus = bus
+        self._clock = clock or SystemClock()
+        self._engine: DeskEngine | None = None
+        self._start = 0.0
+        self._forgotten = 0.0
+
+    @property
+    def engine(self) -> DeskEngine:
+        """The desk, while its partition is owned."""
+        if self._engine is None:
+            raise BugError("the desk was asked without owning its partition")
+        return self._engine
+
+    def now(self) -> float:
+        """The desk's time in s, epoch; never runs back."""
+        return self._start + self._clock.monotonic()
+
+    def assigned(self, partitions: frozenset[TopicPartition]) -> None:
+        engine = DeskEngine(self._network())
+        last = self._clock.now()
+
+        def entries() -> Iterator[RegisterEntry]:
+            nonlocal last
+            for record in read_all(self._bus, REGISTER):
+                if record.value is not None:
+                    entry = codec.decode_as(record.value, RegisterEntry)
+                    last = max(last, entry.at)
+                    yield entry
+
+        engine.rebuild(entries())
+        self._start = last - self._clock.monotonic()
+        self._forgotten = last
+        self._engine = engine
+        log.info("the desk is open", cases=sum(1 for _ in engine.open_cases()))
+
+    def _network(self) -> Network:
+        network = Network()
+        for value in read_compacted(self._bus, NETWORK).values():
+            network.apply(codec.decode_as(value, NetworkItem))
+        return network
+
+    def revoked(self, partitions: frozenset[TopicPartition]) -> None:
+        self._engine = None
+
+    def process(self, record: Record, now: float) -> Iterable[Outgoing]:
+        message = codec.decode(record.value or b"")
+        at = self.now()
+        if isinstance(message, Alert):
+            return _out(self.engine.on_event(message, at))
+        if isinstance(message, Command):
+            return _out(self.engine.on_command(message, at))
+        if isinstance(message, NetworkItem):
+            return _out(self.engine.on_network(message, at))
+        raise MessageRejected(
+            f"a {type(message).__name__} came; an Alert, a Command or a NetworkItem was expected"
+        )
+
+    def idle(self, now: float) -> Iterable[Outgoing]:
+        if self._engine is None:
+            return []
+        due = self._engine.notify_at()
+        return _out(self._engine.on_time(self.now())) if due is not None and due <= self.now() else []
+
+    def checkpoint(self) -> Iterable[Outgoing]:
+        if self._engine is not None and self.now() - self._forgotten > FORGET_EVERY_S:
+            self._forgotten = self.now()
+            self._engine.forget(self._forgotten)
+        for priority, number in self._open().items():
+            OPEN.labels(priority).set(number)
+        return []
+
+    def _open(self) -> dict[str, int]:
+        found = dict.fromkeys(("high", "medium", "low"), 0)
+        for case in self._engine.open_cases() if self._engine is not None else ():
+            found[case.priority] += 1
+        return found
+
+
+def _out(decision: Decision) -> list[Outgoing]:
+    for refusal in decision.refusals:
+        REFUSED.labels(refusal.reason).inc()
+        log.info("passed over", id=refusal.id, reason=refusal.reason)
+    for entry in decision.entries:
+        for line in entry.lines:
+            LINES.labels(line.line, line.state).inc()
+        log.info("register", id=entry.id, by=entry.by, lines=[f"{x.line}/{x.state}" for x in entry.lines])
+    # The facts first: an entry that says "changed" must not stand there without them.
+    facts = [
+        Outgoing(NETWORK, f"{item.kind}/{item.id}", codec.encode(item) if item.body is not None else None)
+        for item in decision.network
+    ]
+    return facts + [Outgoing(REGISTER, e.alert or e.cause, codec.encode(e)) for e in decision.entries]
