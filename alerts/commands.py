@@ -37,7 +37,8 @@ class Nothing(_Data, frozen=True, kw_only=True):
 
 class Receipt(_Data, frozen=True, kw_only=True):
     page: Annotated[str, Meta(max_length=256)]
-    state: Literal["sent", "delivered", "seen", "failed"]
+    state: Literal["sent", "delivered", "seen", "failed", "not_sent"]
+    """`not_sent`: one of the channels did not get it through, others did or may still."""
     channel: Label = ""
     detail: Annotated[str, Meta(max_length=500)] = ""
 

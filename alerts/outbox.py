@@ -175,6 +175,10 @@ class Outbox:
         """Deliveries still to be made."""
         return len(self._known)
 
+    def has(self, page: str) -> bool:
+        """Whether some delivery of `page` is still to be made."""
+        return any(key[0] == page for key in self._known)
+
     def want(self, delivery: Delivery) -> bool:
         """Take a delivery; False if it is in the outbox already."""
         if delivery.key in self._known:

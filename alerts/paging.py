@@ -4,8 +4,9 @@
 person; the outbox says when each leaves. Outcomes become `receipt` commands, which come back as lines of
 the register: what was requested and has no outcome there is still to be done, so nothing else is saved.
 
-Receipts here: one per delivery (``failed`` with its reason, else ``sent``, and ``delivered`` where the
-gateway is the person's own system). That a person saw or accepted a page is said by the pages and by them.
+Receipts here: for each delivery ``sent`` (and ``delivered``, where the gateway is the person's own system),
+or ``not_sent`` with its reason; ``failed`` if it was the last hope of its page. That a person saw or accepted
+a page is said by the pages and by them.
 """
 
 import hashlib
@@ -64,6 +65,7 @@ class _Asked:
     at: float
     seen_at: float | None = None
     resolved: bool = False
+    arrived: bool = False
     settled: set[tuple[str, int]] = field(default_factory=set)
 
 
@@ -155,7 +157,10 @@ class Paging:
         made = self._outbox.taken(job.dispatch.id)
         detail = f"storm_limited: one message for {len(made)} pages" if len(made) > 1 else sent.detail
         states = ("sent", "delivered") if sent.state == "delivered" else ("sent",)
-        return Step(receipts=tuple(self._receipt(d, s, now, detail=detail) for d in made for s in states))
+        for delivery in made:
+            if (asked := self._asked.get(delivery.page)) is not None:
+                asked.arrived = True
+        return Step(receipts=tuple(_receipt(d, s, now, detail) for d in made for s in states))
 
     def on_failed(self, job: Job, why: str, now: float, after_s: float = 0.0) -> Step:
         """The gateway did not take it now."""
@@ -198,11 +203,13 @@ class Paging:
             asked.resolved = True
             self._unresolved.pop(page, None)
             return self._outbox.cancel(page)
-        if line.state in ("sent", "delivered", "failed"):
-            channel, number = str(line.data.get("channel", "")), line.data.get("number", 1)
-            asked.settled.add((channel, number))
-            self._outbox.settle((page, channel, number))
-            if line.state != "failed" and channel != SCREEN:
+        asked.arrived |= line.state in ("sent", "delivered", "seen")
+        if line.state in ("sent", "delivered", "failed", "not_sent"):
+            channel, _, number = str(line.data.get("channel", "")).partition("#")
+            place = (channel, int(number) if number.isdecimal() else 1)
+            asked.settled.add(place)
+            self._outbox.settle((page, *place))
+            if asked.arrived and channel != SCREEN:
                 self._outbox.note_sent(asked.request.user, self._subject(asked).clinic, page, at)
         return ()
 
@@ -304,26 +311,31 @@ class Paging:
 
     def _failed(self, unsent: Iterable[Unsent], now: float) -> tuple[Command, ...]:
         """Receipts of what was given up; of what was cancelled the register knows already."""
-        return tuple(
-            self._receipt(u.delivery, "failed", now, reason=u.reason, detail=u.detail)
-            for u in unsent
-            if u.reason != "cancelled"
-        )
+        made = []
+        for gone in unsent:
+            if gone.reason != "cancelled":
+                asked = self._asked.get(gone.delivery.page)
+                hope = (asked is not None and asked.arrived) or self._outbox.has(gone.delivery.page)
+                detail = f"{gone.reason}: {gone.detail}" if gone.detail else gone.reason
+                made.append(_receipt(gone.delivery, "not_sent" if hope else "failed", now, detail))
+        return tuple(made)
 
-    def _receipt(self, delivery: Delivery, state: str, now: float, **more: str) -> Command:
-        data: dict[str, Any] = {
-            "page": delivery.page,
-            "state": state,
-            "channel": delivery.channel,
-            "number": delivery.number,
-        }
-        return Command(
-            id=f"receipt/{_digest(*map(str, (*delivery.key, state)))}",
-            alert=delivery.alert,
-            action="receipt",
-            at=now,
-            data=data | {k: v[:500] for k, v in more.items() if v},
-        )
+
+def _receipt(delivery: Delivery, state: str, now: float, detail: str) -> Command:
+    number = f"#{delivery.number}" if delivery.number > 1 else ""
+    data: dict[str, Any] = {
+        "page": delivery.page,
+        "state": state,
+        "channel": f"{delivery.channel}{number}",
+        "detail": detail[:500],
+    }
+    return Command(
+        id=f"receipt/{_digest(*map(str, (*delivery.key, state)))}",
+        alert=delivery.alert,
+        action="receipt",
+        at=now,
+        data={name: value for name, value in data.items() if value},
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -175,8 +175,8 @@ def page_after(page: Page | None, line: Line, entry: RegisterEntry) -> Page | No
             requested_at=entry.at,
             changed_at=entry.at,
         )
-    if page is None:
-        return None
+    if page is None or state == "not_sent":  # one of its channels, that is all
+        return page
     # Receipts overtake each other: what is known to be seen is not taken back by a late "sent".
     if page.state == "cancelled" or (
         state in _PROGRESS and page.state in _PROGRESS and _PROGRESS[state] < _PROGRESS[page.state]
