@@ -38,9 +38,16 @@ def joins(case: Case, alert: Alert, now: float) -> bool:
         return False
     if alert.rule.family == "other" and case.kind != alert.kind:
         return False
+    if case.late and not _comes_late(alert):
+        return False  # what lasts now is no line on a list
     if case.condition != "ended":
         return True
     return case.ended_at is not None and now - case.ended_at < alert.rule.group_s
+
+
+def _comes_late(alert: Alert) -> bool:
+    """Whether it was over before its data came."""
+    return alert.late and alert.state == "ended"
 
 
 # -------------------------------------------------------------------- alerts
@@ -49,7 +56,6 @@ def joins(case: Case, alert: Alert, now: float) -> bool:
 def raise_case(draft: Draft, alert: Alert) -> None:
     """The first alert of a case."""
     rule = alert.rule
-    late = alert.late and alert.state == "ended"
     draft.add(
         "condition",
         "raised",
@@ -63,7 +69,7 @@ def raise_case(draft: Draft, alert: Alert) -> None:
         rank=rule.rank,
         pack=rule.pack,
         latching=rule.latching,
-        late=late,
+        late=_comes_late(alert),
         task=rule.notify == "task",
         can_be_off=rule.can_be_off,
     )
@@ -117,14 +123,14 @@ def take(draft: Draft, alert: Alert) -> None:
 def _begun(draft: Draft, alert: Alert) -> None:
     """A new alert joins."""
     case, rule = draft.case, alert.rule
-    if alert.late and alert.state == "ended":
+    if _comes_late(alert):
         _join(draft, "chained", alert)
         return
     top = max((m.rank for m in case.members.values() if m.active), default=-1)
     kinds = {m.kind for m in case.members.values()}
-    if RISING[alert.priority] > RISING[case.priority] or (
-        rule.rank > max(m.rank for m in case.members.values())
-    ):
+    highest_rank = max(m.rank for m in case.members.values())
+    siren = case.task and rule.notify != "task"
+    if RISING[alert.priority] > RISING[case.priority] or rule.rank > highest_rank or siren:
         _upgrade(draft, alert)
     elif rule.rank < top:
         _join(draft, "chained", alert)
@@ -138,7 +144,7 @@ def _upgrade(draft: Draft, alert: Alert) -> None:
     """Something worse: it sounds whatever was paused, and the chain is that of its priority."""
     case = draft.case
     priority: Priority = max(alert.priority, case.priority, key=RISING.__getitem__)
-    rises = RISING[priority] > RISING[case.priority]
+    rises = RISING[priority] > RISING[case.priority] or (case.task and alert.rule.notify != "task")
     _join(
         draft,
         "upgraded",
@@ -146,7 +152,6 @@ def _upgrade(draft: Draft, alert: Alert) -> None:
         priority=priority,
         latching=case.latching or alert.rule.latching,
         can_be_off=case.can_be_off and alert.rule.can_be_off,
-        late=False if case.late else None,
         task=False if case.task and alert.rule.notify != "task" else None,
         was=case.kind,
     )
@@ -166,7 +171,7 @@ def _again(draft: Draft, alert: Alert, kind: str, *, rises: bool = False) -> Non
     if case.owner:
         if serious:
             escalation.call_owner(draft, kind)
-    elif rises or not case.chain or case.responsibility == "released":
+    elif rises or case.responsibility == "released":
         escalation.begin(draft, kind)
     elif kind == "upgraded":
         # The chain goes on: beginning it anew would make the next step later.

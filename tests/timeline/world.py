@@ -172,7 +172,7 @@ class Story:
     ----------
     kill
         Asked after each entry (its number): True kills the desk there, before anything else is written,
-        and a new one is built from the register; what was not answered comes again.
+        and a new one is built from the register. Nothing was committed: every input comes again.
     """
 
     items: list[Item] = field(default_factory=lambda: [*people(), *shifts()])
@@ -182,6 +182,7 @@ class Story:
     facts: list[NetworkItem] = field(default_factory=list)
     cases: dict[str, Case] = field(default_factory=dict)
     versions: dict[str, int] = field(default_factory=dict)
+    asked: list[Callable[[DeskEngine], Decision]] = field(default_factory=list)
     numbers: int = 0
     killed: int = 0
 
@@ -197,22 +198,25 @@ class Story:
         self.desk.rebuild(codec.decode_as(codec.encode(e), RegisterEntry) for e in self.register)
 
     def _tell(self, ask: Callable[[DeskEngine], Decision]) -> Decision:
-        """One input; killed on the way, it is given again to the next desk."""
-        while True:
-            decision = ask(self.desk)
-            for item in decision.network:
-                if item not in self.facts:
-                    self.facts.append(item)
-            for entry in decision.entries:
-                self.register.append(entry)
-                case = apply(self.cases.get(entry.alert), entry) if entry.alert else None
-                if case is not None:
-                    self.cases[entry.alert] = case
-                if self.kill(len(self.register)):
-                    self.restart()
-                    break
-            else:
-                return decision
+        """One input; if the desk is killed over it, the next one gets all inputs again."""
+        decision = ask(self.desk)
+        again = self._write(decision)
+        while again:
+            self.restart()
+            again = any(self._write(old(self.desk)) for old in [*self.asked, ask])
+        return decision
+
+    def _write(self, decision: Decision) -> bool:
+        """Make durable what was decided; True: killed before the end."""
+        self.facts += [item for item in decision.network if item not in self.facts]
+        for entry in decision.entries:
+            self.register.append(entry)
+            case = apply(self.cases.get(entry.alert), entry) if entry.alert else None
+            if case is not None:
+                self.cases[entry.alert] = case
+            if self.kill(len(self.register)):
+                return True
+        return False
 
     def until(self, at: float) -> None:
         """Let time pass up to `at` (s from the beginning), stopping wherever the desk wants to be woken."""
@@ -222,9 +226,8 @@ class Story:
         self.now = max(self.now, T0 + at)
 
     def event(self, transition: Alert) -> Decision:
-        decision = self._tell(lambda desk: desk.on_event(transition, self.now))
         self.versions[transition.id] = max(transition.version, self.versions.get(transition.id, 0))
-        return decision
+        return self._input(lambda desk: desk.on_event(transition, self.now))
 
     def command(
         self, action: str, case: str, by: str = "", data: dict[str, Any] | None = None, id: str = ""
@@ -233,12 +236,17 @@ class Story:
         command = Command(
             id=id or f"c{self.numbers}", alert=case, action=action, by=by, at=self.now, data=data or {}
         )
-        return self._tell(lambda desk: desk.on_command(command, self.now))
+        return self._input(lambda desk: desk.on_command(command, self.now))
 
     def wish(self, item: Item, by: str = "admin") -> Decision:
         self.numbers += 1
         wanted = to_item(item, key=f"n{self.numbers}", at=self.now, by=by)
-        return self._tell(lambda desk: desk.on_network(wanted, self.now))
+        return self._input(lambda desk: desk.on_network(wanted, self.now))
+
+    def _input(self, ask: Callable[[DeskEngine], Decision]) -> Decision:
+        decision = self._tell(ask)
+        self.asked.append(ask)
+        return decision
 
     def of_bed(self, bed: str) -> list[Case]:
         """The cases of a bed, in the order of raising."""
