@@ -3,20 +3,18 @@
 `add` checks and buffers, `flush` writes, `compact` turns settled parts into blocks. All are
 idempotent: the same messages twice, in any cut and after any crash, leave the same archive. Rows
 of a waveform that are there already stay (first wins); a beat that comes again is replaced (it may
-have been given a class); an episode that has ended never opens again; an alert's transition and a
-quarantined message are kept as they first came.
+have been given a class); an episode that has ended never opens again; an alert's transition, a line of the
+register and a quarantined message are kept as they first came.
 
 Not here: reading (`reader.py`), packing (`blocks.py`, `event_blocks.py`), compaction (`compaction.py`).
 """
 
-import hashlib
-from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 import sqlalchemy as sa
 
-from leadwire import codec
+from leadwire.case import NetworkItem, RegisterEntry
 from leadwire.errors import MessageRejected
 from leadwire.messages import Message
 from leadwire.model import (
@@ -37,7 +35,10 @@ from storage.compaction import COMPACTORS, Compactor
 from storage.database import Database, upgrade
 from storage.event_blocks import DenseEvent
 from storage.lines import Line, Lines
-from storage.tables import BLOCK_SAMPLES, key_time
+from storage.parts import joined
+from storage.register import RegisterWriter, check_entry, write_facts
+from storage.rows import alert_row, as_json, quarantine_row
+from storage.tables import key_time
 
 MAX_BUFFER_BYTES = 64 << 20
 """More than this in memory is flushed at once, not only at the next checkpoint."""
@@ -50,14 +51,6 @@ _MESSAGE_BYTES = 400  # what a message weighs in memory besides its payload, abo
 _EPISODE_UPDATE = ("end_sample", "data")
 
 RareEvent = RhythmEpisode | LinkEvent | DeviceStatus
-
-
-class _Part(NamedTuple):
-    """A stretch of contiguous rows of one stream in one calibration, not crossing a block's end."""
-
-    first: int
-    end: int
-    chunks: list[SampleChunk]
 
 
 class Archive:
@@ -76,6 +69,7 @@ class Archive:
     def discard(self) -> None:
         """Forget what was added and not flushed, and everything remembered about the tables."""
         self._lines = Lines(self._db)
+        self._register = RegisterWriter(self._db)
         self._forget_buffers()
 
     def _forget_buffers(self) -> None:
@@ -85,6 +79,8 @@ class Archive:
         self._infos: dict[str, StreamInfo] = {}
         self._alerts: dict[tuple[str, int], Alert] = {}
         self._quarantined: list[Quarantined] = []
+        self._entries: list[RegisterEntry] = []
+        self._facts: dict[tuple[str, str], NetworkItem | None] = {}
         self.buffered_bytes = 0
 
     def add(self, message: Message) -> None:
@@ -112,8 +108,20 @@ class Archive:
         elif isinstance(message, Quarantined):
             self._quarantined.append(message)
             self.buffered_bytes += len(message.data)
+        elif isinstance(message, RegisterEntry):
+            check_entry(message)
+            self._entries.append(message)
+        elif isinstance(message, NetworkItem):
+            _check_words(message.id)
+            self._facts[message.kind, message.id] = message
         else:
             raise MessageRejected(f"a {type(message).__name__} came; the archive keeps none")
+        self.buffered_bytes += _MESSAGE_BYTES
+
+    def take_out(self, key: str) -> None:
+        """A fact of the network with this key (``kind/id``) is none any more."""
+        kind, _, id = key.replace("\0", "").partition("/")
+        self._facts[kind, id] = None
         self.buffered_bytes += _MESSAGE_BYTES
 
     # ---------------------------------------------------------------- writing
@@ -132,7 +140,9 @@ class Archive:
             with self._db.writing() as connection:
                 self._write(connection, now)
         except BaseException:
-            self._lines = Lines(self._db)  # what it learned may have been rolled back
+            # What they learned may have been rolled back.
+            self._lines = Lines(self._db)
+            self._register.forget()
             raise
         self._forget_buffers()
 
@@ -145,11 +155,13 @@ class Archive:
             connection.execute(
                 sa.update(tables.streams)
                 .where(tables.streams.c.stream == info.stream)
-                .values(info=_json(info))
+                .values(info=as_json(info))
             )
-        self._db.upsert(connection, tables.alerts, [_alert_row(a) for a in self._alerts.values()])
-        held = {row["digest"]: row for row in map(_quarantine_row, self._quarantined)}
+        self._db.upsert(connection, tables.alerts, [alert_row(a) for a in self._alerts.values()])
+        held = {row["digest"]: row for row in map(quarantine_row, self._quarantined)}
         self._db.upsert(connection, tables.quarantine, held.values())
+        write_facts(self._db, connection, self._facts)
+        self._register.append(connection, self._entries)
 
     def _wanted_lines(self, now: float) -> dict[str, Line]:
         """For each stream its key line, should it be new: best from samples.
@@ -175,7 +187,7 @@ class Archive:
             first = min(c.first_sample for c in chunks)
             if first < self._lines.end_of(stream):  # a replay, or late rows: what is there stays
                 taken = presence.archived(connection, stream_id, first, ends[stream])
-            for part in _parts(presence.fresh(chunks, taken)):
+            for part in joined(presence.fresh(chunks, taken)):
                 chunk = part.chunks[0]
                 rows.append(
                     {
@@ -225,7 +237,7 @@ class Archive:
         self._db.upsert(connection, tables.events, rows.values(), _EPISODE_UPDATE, unless="end_sample")
 
     def _rare_row(self, event: RareEvent) -> dict[str, Any]:
-        row = {"stream_id": self._lines.id_of(event.stream), "end_sample": None, "data": _json(event)}
+        row = {"stream_id": self._lines.id_of(event.stream), "end_sample": None, "data": as_json(event)}
         if isinstance(event, RhythmEpisode):
             line = self._lines.line_of(event.stream)
             return row | {
@@ -307,54 +319,6 @@ def open_archive(url: str, keep_days: float | None = None) -> Archive:
     database = Database(url)
     upgrade(database, keep_days=keep_days)
     return Archive(database, keep_days)
-
-
-def _parts(chunks: Iterable[SampleChunk]) -> list[_Part]:
-    """`chunks` (fresh, no row twice) joined where contiguous and alike, cut at the blocks' ends."""
-    parts: list[_Part] = []
-    for chunk in chunks:
-        start = chunk.first_sample
-        while start < chunk.end_sample:
-            stop = min(chunk.end_sample, (block_of(start) + 1) * BLOCK_SAMPLES)
-            rows = presence.piece(chunk, start, stop)
-            last = parts[-1] if parts else None
-            if last and last.end == start and start % BLOCK_SAMPLES and _alike(last.chunks[-1], rows):
-                last.chunks.append(rows)
-                parts[-1] = last._replace(end=stop)
-            else:
-                parts.append(_Part(start, stop, [rows]))
-            start = stop
-    return parts
-
-
-def _alike(a: SampleChunk, b: SampleChunk) -> bool:
-    """Same calibration, and one clock that ran on."""
-    drift = b.device_time - (a.device_time + a.n_samples / a.fs)
-    return (
-        (a.fs, a.sig_name, a.units, a.adc_gain, a.baseline)
-        == (b.fs, b.sig_name, b.units, b.adc_gain, b.baseline)
-        and abs(drift) < 0.1
-    )  # fmt: skip
-
-
-def _json(message: Message) -> str:
-    return msgspec.json.encode(message).decode()
-
-
-def _alert_row(alert: Alert) -> dict[str, Any]:
-    names = ("id", "version", "stream", "kind", "priority", "state", "onset", "raised_at")
-    return {name: getattr(alert, name) for name in names} | {"data": _json(alert)}
-
-
-def _quarantine_row(held: Quarantined) -> dict[str, Any]:
-    return {
-        "digest": hashlib.blake2b(codec.encode(held), digest_size=16).hexdigest(),
-        "time": held.time,
-        "source": held.source.replace("\0", "\\0"),  # PostgreSQL has no text with NUL
-        "reason": held.reason.replace("\0", "\\0"),
-        "truncated": held.truncated,
-        "data": held.data,
-    }
 
 
 def _plausible(*times: float) -> float:

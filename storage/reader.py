@@ -27,6 +27,7 @@ from leadwire.ranges import MAX_SAMPLE
 from storage import event_blocks, tables, waveforms
 from storage.database import Database, check
 from storage.event_blocks import DenseEvent
+from storage.register_reader import RegisterReader
 from storage.waveforms import Envelope, Segment
 
 EVERYTHING = MAX_SAMPLE + 1
@@ -54,13 +55,15 @@ class ArchivedStream:
 class Reader:
     """Reads one archive. Made by `storage.open_reader`.
 
-    Every call raises `ArchiveUnavailable` while the database cannot be reached, or `open_archive` has
-    not made or updated its tables yet; a reader made before the archive works once it is there.
+    `register` reads what became of alerts. Every call raises `ArchiveUnavailable` while the database
+    cannot be reached, or `open_archive` has not made or updated its tables yet; a reader made before the
+    archive works once it is there.
     """
 
     def __init__(self, database: Database) -> None:
         self._db = database
         self._checked = False
+        self.register = RegisterReader(self._reading)
 
     def streams(self) -> list[ArchivedStream]:
         """All streams, the last one seen first."""

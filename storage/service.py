@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from leadwire import codec
 from leadwire.bus import Record, TopicPartition
 from leadwire.runner import Outgoing
-from leadwire.topics import ALERTS, CHUNKS, EVENTS, QUARANTINE, STREAMS, Topic
+from leadwire.topics import ALERTS, CHUNKS, EVENTS, NETWORK, QUARANTINE, REGISTER, STREAMS, Topic
 from storage.archive import MAX_BUFFER_BYTES, Archive
 
 COMPACT_EVERY_S = 5.0
@@ -25,7 +25,7 @@ class ArchiveStage:
     """
 
     name = "archive"
-    topics: tuple[Topic, ...] = (CHUNKS, EVENTS, ALERTS, STREAMS, QUARANTINE)
+    topics: tuple[Topic, ...] = (CHUNKS, EVENTS, ALERTS, REGISTER, NETWORK, STREAMS, QUARANTINE)
 
     def __init__(self, archive: Archive, commit_every_s: float = 2.0) -> None:
         self.commit_every_s = commit_every_s
@@ -48,6 +48,8 @@ class ArchiveStage:
             self._archive.add(codec.decode(record.value))
             if self._archive.buffered_bytes >= MAX_BUFFER_BYTES:
                 self._archive.flush(now)
+        elif record.topic == NETWORK.name:
+            self._archive.take_out(record.key)
         return ()
 
     def idle(self, now: float) -> Iterable[Outgoing]:

@@ -201,6 +201,57 @@ quarantine = Table(
     Index("quarantine_time", "time"),
 )
 
+# Everything that became of alerts, one line an entry, chained by hashes (`chain.py`). Triggers refuse
+# UPDATE and DELETE.
+register = Table(
+    "register",
+    metadata,
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),  # 1, 2, 3 ... without a hole
+    Column("id", Text, nullable=False, unique=True),
+    Column("alert", Text, nullable=False),
+    Column("cause", Text, nullable=False),
+    Column("at", Double, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("prev_hash", Text, nullable=False),
+    Column("hash", Text, nullable=False),
+    Column("data", Text, nullable=False),  # the entry, canonical JSON
+    Index("register_alert", "alert", "seq"),
+    Index("register_at", "at"),
+    Index("register_hash", "hash"),
+)
+
+# What the lines of each case add up to, for finding them; the register is the truth.
+cases = Table(
+    "cases",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("clinic", Text, nullable=False),
+    Column("stream", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("priority", Text, nullable=False),
+    Column("condition", Text, nullable=False),
+    Column("responsibility", Text, nullable=False),
+    Column("clinical", Text, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("opened_at", Double, nullable=False),
+    Column("changed_at", Double, nullable=False),
+    Column("closed_at", Double),
+    Column("seq", BigInteger, nullable=False),  # its last line
+    Index("cases_opened", "opened_at"),
+    Index("cases_clinic", "clinic", "opened_at"),
+)
+
+# The facts of the network as they are: body is the item, JSON.
+network = Table(
+    "network",
+    metadata,
+    Column("kind", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("at", Double, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("body", Text, nullable=False),
+)
+
 HYPERTABLES: dict[str, str] = {
     "waveform_blocks": "signal_id",
     "event_blocks": "stream_id, kind",
