@@ -28,7 +28,7 @@ ROLES = ("dashboard", "archive", "alerts", "dsp", "ingest")
 
 STAGES: dict[str, tuple[str, ...]] = {
     "archive": ("archive",),
-    "alerts": ("conditions", "desk"),
+    "alerts": ("conditions", "desk", "notifier"),
     "dsp": ("dsp",),
 }
 """The stages of each role that works on the bus alone, in the order of starting; `_stage` makes each."""
@@ -179,6 +179,12 @@ def _stage(name: str, settings: Settings, bus: Bus, running: ExitStack) -> Stage
         from alerts.desk_stage import DeskStage
 
         return DeskStage(bus)
+    if name == "notifier":
+        from alerts.channel_secrets import read_secrets
+        from alerts.channels import open_channels
+        from alerts.notifier import NotifierStage
+
+        return NotifierStage(bus, open_channels(read_secrets(settings.channels_file)), settings.public_url)
     if name == "archive":
         from storage import open_archive
         from storage.service import ArchiveStage
