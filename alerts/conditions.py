@@ -1,58 +1,50 @@
-"""Events in, alert transitions out. Pure: the caller tells the time and keeps what comes out.
+"""Events in, alert transitions out: the condition line of all streams. Pure: the caller tells the time.
 
-An alert's identity is derived from its stream, onset sample and kind, so the same events twice
-give the same alerts, once. What is not announced has a named reason (`Refusal`). The engine's
-whole state can be rebuilt from its own output (`rebuild`) and the list of running streams (`expect`).
+A condition is announced when a rule of the stream's pack holds, has held for the rule's delay, and the
+stream is not catching up; its end when it has been gone for the rule's clear time. An alert's
+identity is derived from stream, onset sample and kind, so the same events twice give the same alerts,
+once. What is not announced has a named reason (`Refusal`).
 
-Not here: who is told, and what became of it.
+The state is what was announced (`rebuild`, from its own output), what is held back per stream (`changed`,
+`restore`) and the list of running streams (`expect`, `on_stream`).
+
+Not here: when a rule holds (`tracks.py`), who is told, and what became of it (the desk).
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Literal
 
-from alerts.kinds import KINDS
-from alerts.pack_files import DEFAULT, shipped_pack
-from alerts.rules import Rule
-from leadwire.model import Alert, Evidence, LinkEvent, RhythmEpisode, StreamEvent, event_id
-from leadwire.topics import EVENTS
+from msgspec import structs
+
+from alerts import tracks
+from alerts.announced import FORGET_S, Announced
+from alerts.condition_line import HOLD_S, look
+from alerts.decisions import Decision, Reason, Refusal
+from alerts.held import Held
+from alerts.pack_files import DEFAULT, Pack, shipped_pack
+from leadwire.model import (
+    Alert,
+    Beat,
+    DeviceStatus,
+    Evidence,
+    HeartRate,
+    LinkEvent,
+    RhythmEpisode,
+    StreamEvent,
+    StreamInfo,
+    event_id,
+)
+
+__all__ = ["FORGET_S", "HOLD_S", "NO_DATA_S", "ConditionEngine", "Decision", "Reason", "Refusal"]
 
 NO_DATA_S = 10.0
-"""Seconds without new samples of a stream that has not ended until it is an alert."""
+"""Seconds without new samples of a stream until it is an alert, by the default pack."""
+BATTERY_BACK = 5.0
+"""A battery is no longer low so many percent above the limit."""
+GONE_S = 86_400.0
+"""A stream on which nothing is held back and nothing has come for so long is forgotten."""
 
-# Events older than this cannot come again, so ended alerts this old need not be remembered.
-FORGET_S = EVENTS.retention_s or 0.0
-
-State = Literal["active", "ended"]
-Reason = Literal["no_rule", "withheld", "known"]
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """A condition that was not announced, and why.
-
-    ``no_rule``: the table has no such kind; ``withheld``: the detector said so, `detail` quotes it;
-    ``known``: this very transition was announced before (a replay).
-    """
-
-    id: str
-    reason: Reason
-    detail: str = ""
-
-
-@dataclass(frozen=True)
-class Decision:
-    """What one input brought about."""
-
-    alerts: tuple[Alert, ...] = ()
-    refusals: tuple[Refusal, ...] = ()
-
-    def __add__(self, other: "Decision") -> "Decision":
-        return Decision(self.alerts + other.alerts, self.refusals + other.refusals)
-
-
-def _default() -> dict[str, Rule]:
-    return {kind: rules[-1] for kind, rules in shipped_pack(DEFAULT).rules.items()}
+PackOf = Callable[[str, StreamInfo | None], Pack]
 
 
 @dataclass
@@ -63,31 +55,58 @@ class _Contact:
     sample: int
 
 
+def default_pack(stream: str, info: StreamInfo | None) -> Pack:
+    """The same pack for every stream."""
+    return shipped_pack(DEFAULT)
+
+
 class ConditionEngine:
     """Turns the events of any number of streams into alerts.
 
     Parameters
     ----------
-    rules
-        Kind of condition -> `Rule`.
+    pack_of
+        The pack that holds for a stream now; asked anew whenever it matters.
     """
 
-    def __init__(self, rules: dict[str, Rule] | None = None) -> None:
-        self._rules = _default() if rules is None else rules
-        self._alerts: dict[str, Alert] = {}
+    def __init__(self, pack_of: PackOf = default_pack) -> None:
+        self._pack_of = pack_of
+        self._announced = Announced()
         self._contacts: dict[str, _Contact] = {}
-        self._silent: dict[str, str] = {}  # stream -> id of its open no_data alert
+        self._held: dict[str, Held] = {}
+        self._dropped: list[str] = []
 
     def rebuild(self, transitions: Iterable[Alert]) -> None:
         """Take in alerts published earlier, in their order; nothing is announced again."""
         for alert in transitions:
-            known = self._alerts.get(alert.id)
-            if known is None or known.version < alert.version:
-                self._remember(alert)
+            self._announced.take(alert)
 
     def expect(self, stream: str, now: float) -> None:
         """From now on silence of `stream` counts; any event of it does the same."""
         self._contacts.setdefault(stream, _Contact(now, 0))
+
+    def on_stream(self, info: StreamInfo) -> None:
+        """What a stream is; without it nothing of it is delayed or late, and its alerts name no bed."""
+        self._announced.infos[info.stream] = info
+        self._of(info.stream).moment.fs = info.fs
+
+    def knows(self, stream: str) -> bool:
+        """Whether `on_stream` told of it."""
+        return stream in self._announced.infos
+
+    def restore(self, stream: str, data: bytes) -> None:
+        """Go on from what `changed` said of a stream; rubbish raises `MessageRejected`."""
+        self._held[stream] = Held.read(data)
+
+    def changed(self) -> Iterable[tuple[str, int, bytes | None]]:
+        """Per stream that has changed since the last call: name, sample, snapshot (None: nothing is held)."""
+        for stream, held in self._held.items():
+            data = held.written()
+            if data is not None:
+                yield stream, max(0, held.moment.at), data
+        dropped, self._dropped = self._dropped, []
+        for stream in dropped:
+            yield stream, 0, None
 
     def on_event(self, event: StreamEvent, now: float) -> Decision:
         """Decide on one event of a stream. `now` in s, epoch."""
@@ -101,90 +120,118 @@ class ConditionEngine:
         if sample > contact.sample:
             contact.heard, contact.sample = now, sample
             decision = self._end_silence(event.stream, sample, now)
+        held = self._of(event.stream)
         if isinstance(event, RhythmEpisode):
-            decision += self._on_episode(event, now)
+            decision += self._on_episode(held, event, now)
+        elif isinstance(event, HeartRate) and sample > held.moment.at:
+            held.tick(event, now)
+            decision += self._advance(event.stream, held, now)
+        elif isinstance(event, Beat) and sample > held.moment.last_beat:
+            held.beat(event)
+        elif isinstance(event, DeviceStatus):
+            decision += self._on_battery(held, event, now)
         return decision
 
     def on_time(self, now: float) -> Decision:
-        """Raise what time alone brings about: streams that have gone silent."""
-        raised: list[Alert] = []
-        rule = self._rules.get("no_data")
-        for stream, contact in self._contacts.items():
+        """Raise what time alone brings about: streams that have gone silent, what was held long enough."""
+        decision = Decision()
+        for stream, contact in list(self._contacts.items()):
             silence = now - contact.heard
-            if rule is None or silence < NO_DATA_S or stream in self._silent:
+            if silence < 1.0 or self._announced.open(stream, "no_data") is not None:
                 continue
-            evidence = Evidence(rule="no_data", value=silence, threshold=NO_DATA_S, unit="s")
-            onset = contact.sample
-            raised.append(self._transition(stream, "no_data", onset, None, rule, evidence, now))
-        return Decision(tuple(raised))
+            pack = self._pack(stream)
+            rule = pack.rules["no_data"][-1]
+            if silence >= rule.delay_s:
+                evidence = Evidence(rule="no_data", value=silence, threshold=rule.delay_s, unit="s")
+                alert = self._announced.raised(stream, "no_data", contact.sample, rule, pack, evidence, now)
+                decision += Decision((alert,))
+        for stream, held in self._held.items():
+            if held.waiting(now):
+                decision += self._advance(stream, held, now)
+        return decision
 
     def forget(self, now: float) -> None:
-        """Drop ended alerts whose events can no longer come again."""
-        old = [i for i, a in self._alerts.items() if a.state == "ended" and now - a.changed_at > FORGET_S]
-        for alert_id in old:
-            del self._alerts[alert_id]
+        """Drop what can no longer come again."""
+        self._announced.forget(now)
+        for stream, held in list(self._held.items()):
+            if held.silent_s(now) > GONE_S and not held.tracks and stream not in self._contacts:
+                del self._held[stream]
+                self._dropped.append(stream)
 
     def open_alerts(self) -> tuple[Alert, ...]:
         """The alerts that are active, in the order they were raised."""
-        return tuple(a for a in self._alerts.values() if a.state == "active")
+        return tuple(self._announced.active())
 
-    def _on_episode(self, episode: RhythmEpisode, now: float) -> Decision:
-        alert_id = event_id(episode.stream, episode.onset, episode.kind)
-        rule = self._rules.get(episode.kind)
-        if rule is None:
-            return Decision(refusals=(Refusal(alert_id, "no_rule", episode.kind),))
-        known = self._alerts.get(alert_id)
-        if known is None and episode.withheld:
-            return Decision(refusals=(Refusal(alert_id, "withheld", episode.withheld),))
-        if known is not None and (known.state == "ended" or episode.end is None):
-            return Decision(refusals=(Refusal(alert_id, "known", f"version {known.version}"),))
-        alert = self._transition(
-            episode.stream, episode.kind, episode.onset, episode.end, rule, episode.evidence, now
+    def _of(self, stream: str) -> Held:
+        held = self._held.get(stream)
+        if held is None:
+            held = self._held[stream] = Held()
+        return held
+
+    def _pack(self, stream: str) -> Pack:
+        return self._pack_of(stream, self._announced.infos.get(stream))
+
+    def _advance(self, stream: str, held: Held, now: float) -> Decision:
+        """Look again at everything that has begun on a stream."""
+        if not held.tracks:
+            return Decision()
+        pack = self._pack(stream)
+        decision = Decision()
+        for known in list(held.tracks):
+            if known in held.tracks:
+                decision += look(held, known, self._announced, pack, now)
+        return decision
+
+    def _on_episode(self, held: Held, episode: RhythmEpisode, now: float) -> Decision:
+        known = event_id(episode.stream, episode.onset, episode.kind)
+        held.moment.at = max(held.moment.at, episode.detected)
+        track = held.tracks.get(known)
+        refusal = self._seen_before(held, episode, known)
+        if refusal is not None:
+            return Decision(refusals=(refusal,))
+        if track is None:
+            held.tracks[known] = tracks.begin(episode)
+        else:
+            track.episode = episode
+        return look(held, known, self._announced, self._pack(episode.stream), now)
+
+    def _seen_before(self, held: Held, episode: RhythmEpisode, known: str) -> Refusal | None:
+        """Why this word of a detector says nothing new; None: it does."""
+        track = held.tracks.get(known)
+        if track is not None:
+            if track.episode.end is not None:
+                return Refusal(known, "known", "it has ended before")
+            freed = track.episode.withheld and not episode.withheld
+            return None if freed or episode.end is not None else Refusal(known, "known", "it has begun")
+        if known in held.done or held.too_old(episode):
+            return Refusal(known, "known", "it was decided before")
+        alert = self._announced.get(known)
+        if alert is None:
+            alert = self._announced.covering(episode.stream, episode.kind, episode.onset)
+        if alert is None or alert.state == "active":
+            return None
+        return Refusal(known, "known", f"version {alert.version} of {alert.id}")
+
+    def _on_battery(self, held: Held, status: DeviceStatus, now: float) -> Decision:
+        """A battery is a condition like others: it begins at the pack's limit and ends above it."""
+        rule = self._pack(status.stream).rule("battery_low")
+        limit = rule.at_most if rule is not None and rule.at_most is not None else 0.0
+        level = status.battery
+        open_ = [t.episode for t in held.tracks.values() if t.episode.kind == "battery_low"]
+        if open_ and (level is None or level > limit + BATTERY_BACK):
+            end = max(status.sample, open_[0].onset)
+            return self._on_episode(held, structs.replace(open_[0], end=end), now)
+        if open_ or level is None or level > limit:
+            return Decision()
+        episode = RhythmEpisode(
+            stream=status.stream,
+            kind="battery_low",
+            onset=status.sample,
+            detected=status.sample,
+            evidence=Evidence(rule="battery", value=level, threshold=limit, unit="%"),
         )
-        return Decision(alerts=(alert,))
+        return self._on_episode(held, episode, now)
 
     def _end_silence(self, stream: str, sample: int, now: float) -> Decision:
-        alert_id = self._silent.get(stream)
-        if alert_id is None:
-            return Decision()
-        known = self._alerts[alert_id]
-        rule = Rule(priority=known.priority)
-        end = max(sample, known.onset)
-        return Decision((self._transition(stream, "no_data", known.onset, end, rule, known.evidence, now),))
-
-    def _transition(
-        self,
-        stream: str,
-        kind: str,
-        onset: int,
-        end: int | None,
-        rule: Rule,
-        evidence: Evidence,
-        now: float,
-    ) -> Alert:
-        alert_id = event_id(stream, onset, kind)
-        known = self._alerts.get(alert_id)
-        alert = Alert(
-            id=alert_id,
-            version=1 if known is None else known.version + 1,
-            stream=stream,
-            kind=kind,
-            priority=rule.priority,
-            category=KINDS[kind].category,
-            state="active" if end is None else "ended",
-            onset=onset,
-            end=end,
-            # An ended silence at the same sample may begin anew: then it was raised anew.
-            raised_at=now if known is None or known.state == "ended" else known.raised_at,
-            changed_at=now,
-            evidence=evidence,
-        )
-        self._remember(alert)
-        return alert
-
-    def _remember(self, alert: Alert) -> None:
-        self._alerts[alert.id] = alert
-        if alert.kind == "no_data" and alert.state == "active":
-            self._silent[alert.stream] = alert.id
-        elif alert.kind == "no_data":
-            self._silent.pop(alert.stream, None)
+        alert = self._announced.open(stream, "no_data")
+        return Decision() if alert is None else Decision((self._announced.ended(alert, sample, now),))

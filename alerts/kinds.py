@@ -122,6 +122,14 @@ KINDS: dict[str, KindInfo] = {
     "test_alarm": _technical("test", 10),
 }
 
+_UNKNOWN = KindInfo("physiological", "other", 0)
+
+
+def info_of(kind: str) -> KindInfo:
+    """What is known of `kind`; of one that is not in the list: nothing."""
+    return KINDS.get(kind, _UNKNOWN)
+
+
 PROTECTED = tuple(kind for kind, info in KINDS.items() if info.protected)
 NEEDED = (*PROTECTED, "no_data")
 """What every pack must announce: what kills within minutes, and that nothing can be seen at all."""
