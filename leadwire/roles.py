@@ -173,8 +173,12 @@ def _stage(name: str, settings: Settings, bus: Bus, running: ExitStack) -> Stage
         return DspStage(bus, settings.limits, settings.snapshot_s)
     if name == "conditions":
         from alerts.condition_stage import ConditionStage
+        from alerts.criteria import Packs
+        from alerts.pack_files import load_pack
 
-        return ConditionStage(bus)
+        pack = load_pack(settings.rule_pack)
+        pack.check_found(settings.limits)
+        return ConditionStage(bus, packs=Packs(pack, settings.limits))
     if name == "desk":
         from alerts.desk_stage import DeskStage
 
