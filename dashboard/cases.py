@@ -43,6 +43,7 @@ class Cases:
         self.network = Network()
         self.is_loaded = asyncio.Event()
         self._cases: OrderedDict[str, Case] = OrderedDict()
+        self._case_of: dict[str, str] = {}  # alert -> the case it belongs to
         self._entries: dict[str, list[RegisterEntry]] = {}
         self._closed: deque[str] = deque()
         self._causes: OrderedDict[str, RegisterEntry] = OrderedDict()
@@ -72,6 +73,7 @@ class Cases:
         if case is None:
             return
         self._cases[entry.alert] = case
+        self._case_of |= dict.fromkeys(case.members, case.id)
         self._entries.setdefault(entry.alert, []).append(entry)
         if case.closed and not (known is not None and known.closed):
             self._closed.append(entry.alert)
@@ -84,12 +86,13 @@ class Cases:
         while len(self._closed) > KEPT_CLOSED:
             gone = self._closed.popleft()
             if gone in self._cases and self._cases[gone].closed:
-                del self._cases[gone]
+                for member in self._cases.pop(gone).members:
+                    self._case_of.pop(member, None)
                 self._entries.pop(gone, None)
 
     def case(self, alert: str) -> Case | None:
-        """The case `alert`, None if it is not kept."""
-        return self._cases.get(alert)
+        """The case that the alert `alert` belongs to, None if it is not kept."""
+        return self._cases.get(self._case_of.get(alert, alert))
 
     def entries(self, alert: str) -> tuple[RegisterEntry, ...]:
         """All entries of a case, in order."""
@@ -118,8 +121,8 @@ class Cases:
                 self._waiting.pop(cause, None)
 
     def join(self) -> CaseClient:
-        """A page came; it hears of every case from now on."""
-        client = CaseClient(changed=dict.fromkeys(self._cases))
+        """A page came; it hears of the open cases, and of every change from now on."""
+        client = CaseClient(changed={c.id: None for c in self._cases.values() if not c.closed})
         client.ready.set()
         self._clients.add(client)
         return client

@@ -19,6 +19,7 @@ from dashboard.desk import Desk, Refused
 from dashboard.messages import to_json
 from leadwire.clock import Clock
 from leadwire.network import KINDS
+from leadwire.passwords import hash_password
 from leadwire.story import Case
 
 MAX_CASES = 500
@@ -115,14 +116,14 @@ def add_desk(app: FastAPI, desk: Desk, door: Door, clock: Clock, caller: Callabl
         ]
         return _json([case_summary(c, cases.network) for c in found[::-1][:MAX_CASES]])
 
-    @app.get("/api/cases/{alert}", tags=["cases"])
+    @app.get("/api/cases/{alert:path}", tags=["cases"])
     async def get_case(alert: str, who: who_looks) -> Response:
         """One case with its whole story; looking is written into the register."""
         case = visible(who, alert)
         desk.note(who, "view", alert, f"case {alert}")
-        return _json(case_view(case, cases.entries(alert), cases.network))
+        return _json(case_view(case, cases.entries(case.id), cases.network))
 
-    @app.post("/api/cases/{alert}/commands", tags=["cases"])
+    @app.post("/api/cases/{alert:path}/commands", tags=["cases"])
     async def command(alert: str, wish: Wish, who: who_acts, key: Key = None) -> Response:
         """Do something to a case: 200 with what it brought about, 409 with the name of the refusal."""
         visible(who, alert)
@@ -147,8 +148,13 @@ def add_desk(app: FastAPI, desk: Desk, door: Door, clock: Clock, caller: Callabl
     async def put_item(
         kind: str, name: str, body: dict[str, Any], who: who_acts, key: Key = None
     ) -> Response:
-        """Put a clinic, user, shift, substitution ... in, or in the place of the one before."""
+        """Put a clinic, user, shift, substitution ... in, or in the place of the one before.
+
+        A user's `password` comes in plain and is kept as a hash; without one the old one stays.
+        """
         _may_change(who, kind)
+        if kind == "user":
+            body = await run_in_threadpool(_with_password, cases, name, body)
         return _json({"entry": await desk.item(who, kind, name, body, key)})
 
     @app.delete("/api/network/{kind}/{name:path}", tags=["network"])
@@ -165,6 +171,16 @@ def _may_change(who: Caller, kind: str) -> None:
     own = {"substitution", "handover"} if {"technician", "cardiologist"} & set(who.roles) else set()
     if not who.is_administrator and kind not in own:
         raise Refused(403, "not_allowed", f"only an administrator changes a {kind}")
+
+
+def _with_password(cases: Cases, name: str, body: dict[str, Any]) -> dict[str, Any]:
+    known = cases.network.users.get(name)
+    if "password" not in body:
+        return body | ({"password": known.password} if known and known.password else {})
+    try:
+        return body | {"password": hash_password(str(body["password"]))}
+    except ValueError as why:
+        raise Refused(422, "bad_request", str(why)) from None
 
 
 def _network(cases: Cases, who: Caller) -> dict[str, Any]:

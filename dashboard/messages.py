@@ -7,7 +7,7 @@ messages were worked on since it connected. From the first ack on, the server ke
 text: `StreamsMessage` first and whenever a stream comes, changes or goes; all else is binary (`frames.py`).
 
 `/ws/cases`: from the client a `Presence` first and whenever it changes, and `Seen`. To the client: first a
-`MeMessage`, then every case of its clinics that is kept or changes, newest state only, and a `TimeMessage` a
+`MeMessage`, then every case of its clinics that is open or changes, newest state only, and a `TimeMessage` a
 second.
 
 `/ws/alerts?from=N`: nothing is expected from the client. To the client: a `SnapshotMessage` first (not when

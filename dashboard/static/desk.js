@@ -3,7 +3,7 @@
 import { Shell } from "./shell.js";
 import { CasePanel } from "./casepanel.js";
 import { Calls } from "./calls.js";
-import { command } from "./api.js";
+import { api, command } from "./api.js";
 import { clockTime, duration, kindText, onLanguage, t } from "./i18n.js";
 import { el, mark, put, putData } from "./dom.js";
 
@@ -14,6 +14,14 @@ const panel = new CasePanel(document.querySelector("#case"), () => shell.me);
 const calls = new Calls(document.querySelector("#calls"), () => shell.me);
 
 const chosen = () => decodeURIComponent(location.hash.slice(1));
+let asked = ""; // the case that was asked for because it is no open one
+
+async function fetchCase(id) {
+  if (!id || id === asked || shell.cases.cases.has(id)) return;
+  asked = id;
+  const answer = await api("GET", `/api/cases/${encodeURIComponent(id)}`);
+  if (answer.ok) shell.cases.cases.set(id, answer.body);
+}
 
 function row(told) {
   const parts = {};
@@ -72,6 +80,7 @@ function tick(now) {
   });
   put(document.querySelector("#calm"), open.length ? "" : t("desk.calm"));
   calls.update(open, now);
+  fetchCase(chosen());
   panel.update(shell.cases.cases.get(chosen()), now);
   document.body.classList.toggle("one", panel.shown);
   // The list shows every open case to whoever looks at it.
