@@ -7,6 +7,7 @@ in order; a request that gave a command waits here for the entry that the comman
 import asyncio
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from leadwire.case import NetworkItem, RegisterEntry
@@ -51,8 +52,9 @@ class Cases:
         self._clients: set[CaseClient] = set()
 
     def take_item(self, item: NetworkItem) -> None:
-        """A fact of the network."""
-        self.network.apply(item)
+        """A fact of the network; one of a kind that a later program knows is passed over."""
+        with suppress(ValueError):
+            self.network.apply(item)
 
     def take_entry(self, entry: RegisterEntry) -> None:
         """The next entry of the register; one that came before changes nothing."""

@@ -136,7 +136,7 @@ class Feed:
                 # Quarantine is the stages' duty: they read the same bytes.
                 self.rejected += 1
                 log.warning("rejected", role="dashboard", topic=record.topic, reason=str(why))
-                if record.topic == STREAMS.name:
+                if record.topic in (STREAMS.name, NETWORK.name):
                     continue
                 message = None
             arrivals.append(Arrival(record.topic, record.key, record.offset, message))

@@ -16,7 +16,7 @@ from dashboard.live import LiveStream
 from leadwire.case import NetworkItem, RegisterEntry
 from leadwire.messages import Message
 from leadwire.model import Alert, SampleChunk, StreamEvent, StreamInfo
-from leadwire.topics import ALERTS, STREAMS
+from leadwire.topics import ALERTS, NETWORK, STREAMS
 
 SHOWN_S = 12 * 3600.0
 """A stream without a word for so long leaves the wall, in s. One that ended, after `ENDED_S`."""
@@ -85,6 +85,10 @@ class Hub:
                 self.infos.pop(arrival.key, None)
                 if self.live.pop(arrival.key, None) is not None:
                     changed[arrival.key] = None
+            elif arrival.topic == NETWORK.name and message is None:
+                kind, _, name = arrival.key.partition("/")
+                gone = NetworkItem(key="gone", kind=kind, id=name, body=None, at=now)
+                self.cases.take_item(gone)
             elif arrival.topic == ALERTS.name:
                 self.alerts.skip(arrival.offset)
             elif isinstance(message, StreamEvent):
