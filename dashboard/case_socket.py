@@ -1,11 +1,13 @@
 """`/ws/cases`: the inbox of one page. It gets the newest state of each case, and says that somebody looks.
 
 A case sent to a user whom Leadwire paged is the receipt "delivered"; the page's own word that the case stood
-before the user's eyes is "seen".
+before the user's eyes is "seen". Neither says that anybody has taken it on.
 """
 
 import asyncio
+from collections.abc import Iterator
 from contextlib import suppress
+from typing import Literal
 
 from starlette.websockets import WebSocket
 
@@ -38,15 +40,9 @@ async def cases(
                 continue
             for alert in message.alerts:
                 case = hub.cases.case(alert)
-                if caller.user and case is not None and caller.sees(case.clinic):
-                    seen = Command(
-                        id=f"seen/{caller.user}/{_safe(alert)}",
-                        alert=alert,
-                        action="seen",
-                        by=caller.user,
-                        at=clock.now(),
-                    )
-                    desk.say(seen)
+                if case is not None and caller.sees(case.clinic):
+                    for receipt in _receipts(case, caller, "seen", clock.now()):
+                        desk.say(receipt)
 
     async def say(data: bytes) -> None:
         await asyncio.wait_for(socket.send_text(data.decode()), SEND_TIMEOUT_S)
@@ -59,7 +55,7 @@ async def cases(
                 if not caller.sees(case.clinic):
                     continue
                 await say(to_json(CaseMessage(case_summary(case, hub.cases.network))))
-                for receipt in _receipts(case, caller, clock.now()):
+                for receipt in _receipts(case, caller, "delivered", clock.now()):
                     desk.say(receipt)
             if clock.monotonic() >= next_time:
                 next_time = clock.monotonic() + CLOCK_S
@@ -75,19 +71,22 @@ async def cases(
         watching.leave(page)
 
 
-def _receipts(case: Case, caller: Caller, now: float) -> list[Command]:
-    """That the pages of `caller` which wait for a sign of life have reached a screen of theirs."""
-    return [
-        Command(
-            id=f"receipt/{_safe(page.id)}/websocket/delivered",
-            alert=case.id,
-            action="receipt",
-            at=now,
-            data={"page": page.id, "state": "delivered", "channel": "websocket"},
-        )
-        for page in case.pages.values()
-        if page.user == caller.user and page.state in ("requested", "sent")
-    ]
+_BEFORE = {"delivered": ("requested", "sent"), "seen": ("requested", "sent", "delivered")}
+
+
+def _receipts(
+    case: Case, caller: Caller, state: Literal["delivered", "seen"], now: float
+) -> Iterator[Command]:
+    """That the pages of `caller` which wait for a sign of life are on a screen, or before the eyes."""
+    for page in case.pages.values():
+        if caller.user and page.user == caller.user and page.state in _BEFORE[state]:
+            yield Command(
+                id=f"receipt/{_safe(page.id)}/websocket/{state}",
+                alert=case.id,
+                action="receipt",
+                at=now,
+                data={"page": page.id, "state": state, "channel": "websocket"},
+            )
 
 
 def _safe(text: str) -> str:

@@ -110,7 +110,7 @@ export class CasePanel {
       el("h3", { textContent: t("desk.call_back") }),
       el("div", { class: "line" }, contact, this.phone, this.due),
       el("div", { class: "buttons" }, who, ...RESULTS.map((r) => this.#button(r, "attempt", attempt(r)))),
-      this.#form("read_back", "words", "read_back", (words) => ({ words, by: who.value.trim() })),
+      this.#form("read_back", "words", "read_back", (words) => ({ words, by: who.value.trim() || this.reached })),
       this.#form("outcome", "outcome_text", "outcome", (text) => ({ text })),
       el(
         "div",
@@ -209,7 +209,8 @@ export class CasePanel {
       );
       this.contact.selectedIndex = Math.min(told.call_back.contact, contacts.length - 1);
     }
-    const [, number] = JSON.parse(this.contact.value || '["", ""]');
+    const [name, number] = JSON.parse(this.contact.value || '["", ""]');
+    this.reached = told.call_back.reached || name;
     put(this.phone, number);
     this.phone.href = `tel:${number}`;
     const due = told.timers.attempt ?? null;

@@ -1,4 +1,4 @@
-"""The desk over HTTP: who is let in, what each may see and do, and that a command is done once or refused by name."""
+"""The desk over HTTP: who is let in, what each may see and do; a command is done once or refused by name."""
 
 from collections.abc import Iterator
 from pathlib import Path

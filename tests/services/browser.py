@@ -73,8 +73,8 @@ OpenPage = Callable[..., Page]
 def untouched(page: Page) -> Callable[[str], Any]:
     """``untouched(page)(expression)``: what `expression` is in the page, as nobody had touched it.
 
-    Whatever else Playwright asks a page, a locator's text too, it asks with ``userGesture: true``: to the page
-    that is a user's hand, after which it may sound.
+    Whatever else Playwright asks a page, a locator's text too, it asks with ``userGesture: true``: to the
+    page that is a user's hand, after which it may sound.
     """
     session = page.context.new_cdp_session(page)
 
@@ -87,6 +87,34 @@ def untouched(page: Page) -> Callable[[str], Any]:
     return ask
 
 
+REFUSED = re.compile(r"Failed to load resource: the server responded with a status of 409 ")
+
+
+def watch_page(
+    page: Page, address: str, faults: list[str], outage: bool = False, refusals: bool = False
+) -> None:
+    """From now on `faults` gets whatever `page` asks of anybody but `address`, and what its console says.
+
+    `outage` allows for the network errors of a server that is taken away, `refusals` for commands that the
+    desk refuses.
+    """
+    host = urlsplit(address).netloc
+
+    def request(url: str) -> None:
+        if urlsplit(url).netloc != host and not url.startswith("data:"):
+            faults.append(f"a request to {url}")
+
+    def console(kind: str, text: str) -> None:
+        allowed = (outage and GONE.match(text)) or (refusals and REFUSED.match(text))
+        if kind == "error" and not allowed:
+            faults.append(f"console: {text}")
+
+    page.on("request", lambda r: request(r.url))
+    page.on("websocket", lambda w: request(w.url.replace("ws", "http", 1)))
+    page.on("console", lambda m: console(m.type, m.text))
+    page.on("pageerror", lambda e: faults.append(f"error: {e}"))
+
+
 @pytest.fixture
 def open_page(chromium: Browser, ward: Ward) -> Iterator[OpenPage]:
     """``open_page(path, width, height, locale, px_per_mm, outage)``: a page of the ward's dashboard.
@@ -96,22 +124,6 @@ def open_page(chromium: Browser, ward: Ward) -> Iterator[OpenPage]:
     """
     faults: list[str] = []
     contexts = []
-
-    def check(page: Page, outage: bool) -> None:
-        host = urlsplit(ward.address).netloc
-
-        def request(url: str) -> None:
-            if urlsplit(url).netloc != host and not url.startswith("data:"):
-                faults.append(f"a request to {url}")
-
-        def console(kind: str, text: str) -> None:
-            if kind == "error" and not (outage and GONE.match(text)):
-                faults.append(f"console: {text}")
-
-        page.on("request", lambda r: request(r.url))
-        page.on("websocket", lambda w: request(w.url.replace("ws", "http", 1)))
-        page.on("console", lambda m: console(m.type, m.text))
-        page.on("pageerror", lambda e: faults.append(f"error: {e}"))
 
     def open_(
         path: str = "",
@@ -127,7 +139,7 @@ def open_page(chromium: Browser, ward: Ward) -> Iterator[OpenPage]:
             context.add_init_script(f"localStorage.setItem('leadwire.px_per_mm', '{px_per_mm}')")
         page = context.new_page()
         page.set_default_timeout(15_000)
-        check(page, outage)
+        watch_page(page, ward.address, faults, outage)
         page.goto(ward.address + path)
         return page
 

@@ -1,4 +1,4 @@
-"""A ward with a desk that decides, and a network of people: what the alerts role and the dashboard do together."""
+"""A ward with a desk that decides and a network of people: what alerts role and dashboard do together."""
 
 import threading
 import time
