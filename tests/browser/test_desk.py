@@ -25,7 +25,7 @@ def hospital(tmp_path: Path) -> Iterator[Hospital]:
 
 @pytest.fixture
 def log_in(chromium: Browser, hospital: Hospital) -> Iterator[LogIn]:
-    """``log_in(user, locale, width, height, refusals)``: the desk as `user` sees it, come to through the login page."""
+    """``log_in(user, locale, width, height, refusals)``: the desk as `user` sees it, by the login page."""
     faults: list[str] = []
     contexts = []
 
