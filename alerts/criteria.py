@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import structlog
 from prometheus_client import Gauge
 
-from alerts.pack_files import DEFAULT, Pack, load_pack, shipped_pack
+from alerts.pack_files import DEFAULT, Pack, named_pack, shipped_pack
 from leadwire.case import NetworkItem
 from leadwire.errors import SettingError
 from leadwire.model import StreamInfo
@@ -32,9 +32,12 @@ class Packs:
         Where nothing else is said.
     limits
         How the detectors are set: a pack must not ask for more.
+    folder
+        Where the hospital's own packs are, besides those that come along; empty: nowhere.
     """
 
-    def __init__(self, default: Pack | None = None, limits: Limits | None = None) -> None:
+    def __init__(self, default: Pack | None = None, limits: Limits | None = None, folder: str = "") -> None:
+        self._folder = folder
         self._default = default or shipped_pack(DEFAULT)
         self._limits = limits or Limits()
         self._network = Network()
@@ -98,7 +101,7 @@ class Packs:
                 yield from (c for c in every if (c.scope, c.target) == (scope, target))
 
     def _named(self, name: str) -> Pack:
-        pack = load_pack(name)
+        pack = named_pack(name, self._folder)
         pack.check_found(self._limits)
         return pack
 

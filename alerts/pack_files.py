@@ -152,6 +152,20 @@ def load_pack(name: str) -> Pack:
     return shipped_pack(name)
 
 
+def named_pack(name: str, folder: str = "") -> Pack:
+    """A pack by name alone, as people write it on a page: ``folder/name.toml``, else a shipped one.
+
+    Raises
+    ------
+    SettingError
+        As `load_pack`; a name that is a path is refused.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}", name) or name.endswith(".toml"):
+        raise SettingError(f"rule pack {name[:100]!r} came; the name of a pack, no path, was expected")
+    own = Path(folder) / f"{name}.toml"
+    return read_pack(own) if folder and own.is_file() else shipped_pack(name)
+
+
 def read_pack(file: Path, depth: int = 0) -> Pack:
     """Read and check one file; see `load_pack`."""
     try:

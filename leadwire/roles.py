@@ -17,6 +17,7 @@ from prometheus_client import start_http_server
 
 from leadwire.bus import Bus, open_bus
 from leadwire.errors import BugError, LeadwireError, RetryError, SettingError
+from leadwire.heartbeat import Heartbeat, Progress
 from leadwire.runner import Runner, Stage
 from leadwire.settings import Settings
 from leadwire.topics import TOPICS
@@ -28,7 +29,7 @@ ROLES = ("dashboard", "archive", "alerts", "dsp", "ingest")
 
 STAGES: dict[str, tuple[str, ...]] = {
     "archive": ("archive",),
-    "alerts": ("conditions", "desk", "notifier"),
+    "alerts": ("conditions", "desk", "notifier", "watch"),
     "dsp": ("dsp",),
 }
 """The stages of each role that works on the bus alone, in the order of starting; `_stage` makes each."""
@@ -77,6 +78,9 @@ async def _run(settings: Settings, roles: tuple[str, ...], alongside: Alongside 
         if bus is None:
             return 0
         running.callback(bus.close)
+        heartbeat = Heartbeat(bus, roles)
+        heartbeat.start()
+        running.push_async_callback(asyncio.to_thread, heartbeat.stop)
         if "dsp" in roles:
             await _prepare_detectors(stop)
             if stop.done():
@@ -84,13 +88,13 @@ async def _run(settings: Settings, roles: tuple[str, ...], alongside: Alongside 
         addresses = Addresses()
         for role in sorted(roles, key=ROLES.index):
             if role == "dashboard":
-                dashboard = await _start_dashboard(settings, bus, running, finish)
+                dashboard = await _start_dashboard(settings, bus, running, finish, heartbeat)
                 addresses = replace(addresses, dashboard=dashboard)
             elif role == "ingest":
                 addresses = replace(addresses, gateway=await _start_gateway(settings, bus, running))
             else:
                 for name in STAGES[role]:
-                    _start_stage(name, settings, bus, running, finish)
+                    _start_stage(name, settings, bus, running, finish, heartbeat.progress(name))
         _announce(addresses, roles)
         if alongside is not None:
             company = asyncio.ensure_future(alongside(addresses))
@@ -178,7 +182,7 @@ def _stage(name: str, settings: Settings, bus: Bus, running: ExitStack) -> Stage
 
         pack = load_pack(settings.rule_pack)
         pack.check_found(settings.limits)
-        return ConditionStage(bus, packs=Packs(pack, settings.limits))
+        return ConditionStage(bus, packs=Packs(pack, settings.limits, settings.pack_folder))
     if name == "desk":
         from alerts.desk_stage import DeskStage
 
@@ -189,6 +193,12 @@ def _stage(name: str, settings: Settings, bus: Bus, running: ExitStack) -> Stage
         from alerts.notifier import NotifierStage
 
         return NotifierStage(bus, open_channels(read_secrets(settings.channels_file)), settings.public_url)
+    if name == "watch":
+        from alerts.pack_files import load_pack
+        from alerts.watch import WatchLimits
+        from alerts.watch_stage import WatchStage
+
+        return WatchStage(bus, load_pack(settings.rule_pack), WatchLimits(watch_s=settings.watch_s))
     if name == "archive":
         from storage import open_archive
         from storage.service import ArchiveStage
@@ -199,7 +209,9 @@ def _stage(name: str, settings: Settings, bus: Bus, running: ExitStack) -> Stage
     raise BugError(f"stage {name!r} came; one of {', '.join(sum(STAGES.values(), ()))} was expected")
 
 
-def _run_stage(name: str, settings: Settings, bus: Bus, halt: threading.Event) -> None:
+def _run_stage(
+    name: str, settings: Settings, bus: Bus, halt: threading.Event, progress: Progress
+) -> None:
     wait_s = 0.2
     while not halt.is_set():
         with ExitStack() as running:
@@ -211,18 +223,23 @@ def _run_stage(name: str, settings: Settings, bus: Bus, halt: threading.Event) -
                 halt.wait(wait_s)
                 wait_s = min(2 * wait_s, MAX_WAIT_S)
                 continue
-            Runner(bus, stage).run(halt)
+            Runner(bus, stage, progress=progress).run(halt)
 
 
 def _start_stage(
-    name: str, settings: Settings, bus: Bus, running: AsyncExitStack, finish: Callable[[BaseException], None]
+    name: str,
+    settings: Settings,
+    bus: Bus,
+    running: AsyncExitStack,
+    finish: Callable[[BaseException], None],
+    progress: Progress,
 ) -> None:
     loop = asyncio.get_running_loop()
     halt = threading.Event()
 
     def body() -> None:
         try:
-            _run_stage(name, settings, bus, halt)
+            _run_stage(name, settings, bus, halt, progress)
         except BaseException as error:
             loop.call_soon_threadsafe(finish, error)
 
@@ -252,7 +269,11 @@ async def _start_gateway(settings: Settings, bus: Bus, running: AsyncExitStack) 
 
 
 async def _start_dashboard(
-    settings: Settings, bus: Bus, running: AsyncExitStack, finish: Callable[[BaseException], None]
+    settings: Settings,
+    bus: Bus,
+    running: AsyncExitStack,
+    finish: Callable[[BaseException], None],
+    heartbeat: Heartbeat,
 ) -> str:
     from dashboard.service import DashboardService
     from storage import open_reader
@@ -260,6 +281,7 @@ async def _start_dashboard(
     reader = open_reader(settings.archive)
     running.callback(reader.close)
     service = DashboardService(bus, reader, settings)
+    heartbeat.watchers = service.watchers
     address = await asyncio.to_thread(service.start)
     running.push_async_callback(asyncio.to_thread, service.stop)
 

@@ -126,6 +126,9 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     rule_pack: Annotated[
         str, _help("rules of what is announced, unless a clinic has its own: a shipped pack, or a file")
     ] = "monitor-adult"
+    pack_folder: Annotated[
+        str, _help("folder with rule packs of one's own (NAME.toml), which clinics may name; empty: none")
+    ] = ""
     limits: Limits = Limits()
 
 
