@@ -21,9 +21,10 @@ from leadwire import codec
 from leadwire.bus import Bus, Record, TopicPartition
 from leadwire.bus.compacted import read_all
 from leadwire.bus.follow import Follower
-from leadwire.case import NetworkItem, RegisterEntry
+from leadwire.case import RegisterEntry
 from leadwire.clock import Clock, SteadyClock, SystemClock
 from leadwire.errors import GatewayUnavailable, MessageRejected, RejectError
+from leadwire.facts import network_fact
 from leadwire.network import Network
 from leadwire.runner import Outgoing
 from leadwire.topics import COMMANDS, NETWORK, REGISTER, Topic
@@ -134,14 +135,9 @@ class NotifierStage:
         return []
 
     def _learn(self, record: Record) -> None:
-        if record.value is None:
-            kind, _, name = record.key.partition("/")
-            item = NetworkItem(key="deleted", kind=kind, id=name, body=None, at=record.time)
-        else:
-            item = codec.decode_as(record.value, NetworkItem)
         try:
-            self._network.apply(item)
-        except ValueError as why:
+            self._network.apply(network_fact(record))
+        except (RejectError, ValueError) as why:
             log.warning("passed over", topic=NETWORK.name, offset=record.offset, why=str(why))
 
     def _heard(self) -> Iterable[_Outcome]:

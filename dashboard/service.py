@@ -7,6 +7,7 @@ import uvicorn
 
 from dashboard.app import create_app
 from dashboard.messages import MAX_CLIENT_MESSAGE
+from dashboard.watching import Watching
 from leadwire.bus import Bus
 from leadwire.clock import Clock
 from leadwire.errors import BugError, SettingError
@@ -24,6 +25,11 @@ class DashboardService:
     ----------
     bus, reader, settings, clock
         As for `dashboard.app.create_app`; host and port come from the settings.
+
+    Attributes
+    ----------
+    watchers
+        Who has pages open now; may be asked from any thread.
     """
 
     def __init__(
@@ -34,7 +40,9 @@ class DashboardService:
         clock: Clock | None = None,
     ) -> None:
         self._settings = settings or Settings()
-        self._app = create_app(bus, reader, self._settings, clock)
+        watching = Watching()
+        self._app = create_app(bus, reader, self._settings, clock, watching)
+        self.watchers = watching.watchers
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
         self.address = ""

@@ -127,8 +127,8 @@ class Watcher(Struct, frozen=True, kw_only=True):
 class WatchReport(BusMessage, frozen=True, kw_only=True, tag="watch_report"):
     """What one process of Leadwire says of itself every few seconds: its open pages, its queues.
 
-    On the compacted topic `ecg.watch`, keyed by `process`. `lag_s` is how old the oldest message is that
-    waits for a role of this process; -1 where it is not known.
+    On the compacted topic `ecg.watch`, keyed by `process`; deleted when it stops in good order. `lag` is, by
+    stage, how old the oldest message is that waits for it, in s (0: none waits).
     """
 
     process: Label

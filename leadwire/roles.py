@@ -209,9 +209,7 @@ def _stage(name: str, settings: Settings, bus: Bus, running: ExitStack) -> Stage
     raise BugError(f"stage {name!r} came; one of {', '.join(sum(STAGES.values(), ()))} was expected")
 
 
-def _run_stage(
-    name: str, settings: Settings, bus: Bus, halt: threading.Event, progress: Progress
-) -> None:
+def _run_stage(name: str, settings: Settings, bus: Bus, halt: threading.Event, progress: Progress) -> None:
     wait_s = 0.2
     while not halt.is_set():
         with ExitStack() as running:

@@ -23,6 +23,7 @@ from leadwire.bus import Bus, Record, TopicPartition
 from leadwire.bus.abstract import check_size
 from leadwire.clock import Clock, SystemClock
 from leadwire.errors import RejectError, RetryError
+from leadwire.heartbeat import Progress
 from leadwire.model import Quarantined
 from leadwire.topics import QUARANTINE, Topic
 
@@ -103,13 +104,23 @@ class Runner:
         For `now` and the commit interval.
     poll_s
         Longest wait in one poll, hence the granularity of `Stage.idle`, in s.
+    progress
+        Told how the work goes on, for the process's heartbeat.
     """
 
-    def __init__(self, bus: Bus, stage: Stage, clock: Clock | None = None, poll_s: float = 0.2) -> None:
+    def __init__(
+        self,
+        bus: Bus,
+        stage: Stage,
+        clock: Clock | None = None,
+        poll_s: float = 0.2,
+        progress: Progress | None = None,
+    ) -> None:
         self._bus = bus
         self._stage = stage
         self._clock = clock or SystemClock()
         self._poll_s = poll_s
+        self._progress = progress or Progress(self._clock)
 
     def run(self, stop: threading.Event) -> None:
         """Run until `stop` is set, then checkpoint, commit and leave the group.
@@ -121,7 +132,7 @@ class Runner:
         """
         backoff = MIN_BACKOFF_S
         while not stop.is_set():
-            session = _Session(self._bus, self._stage, self._clock, self._poll_s)
+            session = _Session(self._bus, self._stage, self._clock, self._poll_s, self._progress)
             try:
                 session.run(stop)
             except RetryError as why:
@@ -137,11 +148,13 @@ class Runner:
 class _Session:
     """From joining the group to leaving it, or to the first `RetryError`."""
 
-    def __init__(self, bus: Bus, stage: Stage, clock: Clock, poll_s: float) -> None:
+    def __init__(self, bus: Bus, stage: Stage, clock: Clock, poll_s: float, progress: Progress) -> None:
         self._bus = bus
         self._stage = stage
         self._clock = clock
         self._poll_s = poll_s
+        self._progress = progress
+        self._oldest: float | None = None  # when the last message that was processed was published
         self._owned: frozenset[TopicPartition] = frozenset()
         # What was processed, not what was polled: a partition's position may be ahead of the work.
         self._done: dict[TopicPartition, int] = {}
@@ -177,11 +190,14 @@ class _Session:
                     return
                 self._process(record)
             self._publish(self._stage.idle(self._clock.now()))
+            self._progress.turned()
             if self._clock.monotonic() - last_commit >= self._stage.commit_every_s:
                 self._commit()
                 last_commit = self._clock.monotonic()
                 with suppress(RetryError):
-                    LAG.labels(self._stage.name).set(self._consumer.lag())
+                    lag = self._consumer.lag()
+                    LAG.labels(self._stage.name).set(lag)
+                    self._progress.waiting(self._oldest if lag else None)
 
     def _process(self, record: Record) -> None:
         try:
@@ -190,6 +206,7 @@ class _Session:
             QUARANTINED.labels(self._stage.name).inc()
             self._publish([self._quarantine(record, str(why))])
         PROCESSED.labels(self._stage.name).inc()
+        self._oldest = record.time
         self._done[TopicPartition(record.topic, record.partition)] = record.offset + 1
 
     def _publish(self, messages: Iterable[Outgoing]) -> None:
