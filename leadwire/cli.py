@@ -109,6 +109,7 @@ COMMANDS: dict[str, Command] = {
     "archive": Command("everything -> the archive", _setting_options(), _role("archive")),
     "dashboard": Command("the pages and their websockets", _setting_options(), _role("dashboard")),
     "admin": _module("the network: clinics, users, shifts, passwords", "leadwire.admin"),
+    "audit": _module("the register: is it whole, a copy of it, its statistics", "storage.audit"),
     "settings": Command(
         "print every setting, its value and where it came from", _setting_options(), _settings
     ),

@@ -65,7 +65,7 @@ class Group:
             "alerts": self.alerts,
             **{priority: self.priorities.get(priority, 0) for priority in ("high", "medium", "low")},
             "tests": self.tests,
-            "patient_days": _rounded(self.patient_days),
+            "patient_days": _rounded(self.patient_days, 6),
             "alerts_per_patient_day": _rounded(
                 self.alerts / self.patient_days if self.patient_days else None
             ),
@@ -165,5 +165,5 @@ def _summary(samples: Sequence[Sample]) -> dict[str, Any]:
     }
 
 
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 3)
+def _rounded(value: float | None, digits: int = 3) -> float | None:
+    return None if value is None else round(value, digits)

@@ -192,13 +192,14 @@ class Reader:
             for r in rows
         ]
 
-    def time_of(self, stream: str, sample: int) -> float | None:
+    def time_of(self, stream: str, sample: int, received: bool = False) -> float | None:
         """When the device took `sample`, s since 1970, by its own clock; None: an unknown stream.
 
-        Read off the nearest archived block or part at or before the sample.
+        Read off the nearest archived block or part at or before the sample. `received`: by the
+        gateway's clock, as its chunk arrived (up to a chunk's length too late).
         """
         with self._reading() as connection:
-            return waveforms.time_of(connection, stream, sample)
+            return waveforms.time_of(connection, stream, sample, received)
 
     def counts(self) -> dict[str, int]:
         """Rows a table, and `samples` archived (each signal counts), without those not yet compacted."""

@@ -143,7 +143,7 @@ def envelope(
     return Envelope(edges, tuple(n for n, _ in shown), tuple(u for _, u in shown), low, high)
 
 
-def time_of(connection: sa.Connection, stream: str, sample: int) -> float | None:
+def time_of(connection: sa.Connection, stream: str, sample: int, received: bool = False) -> float | None:
     """See `Reader.time_of`."""
     row = connection.execute(sa.select(streams).where(streams.c.stream == stream)).one_or_none()
     if row is None:
@@ -153,22 +153,22 @@ def time_of(connection: sa.Connection, stream: str, sample: int) -> float | None
     found = (0, line.epoch, line.fs)
     b, p = waveform_blocks.c, waveform_parts.c
     in_block = connection.execute(
-        sa.select(b.first_sample, b.device_time, b.signal_id)
+        sa.select(b.first_sample, b.receive_time if received else b.device_time, b.signal_id)
         .where(b.signal_id.in_(known), b.first_sample <= sample)
         .order_by(b.block.desc(), b.first_sample.desc())
         .limit(1)
     ).one_or_none()
     if in_block is not None:
-        found = (in_block.first_sample, in_block.device_time, known[in_block.signal_id].fs)
+        found = (in_block.first_sample, in_block[1], known[in_block.signal_id].fs)
     in_part = connection.execute(
-        sa.select(p.first_sample, p.device_time, p.signal_ids)
+        sa.select(p.first_sample, p.receive_time if received else p.device_time, p.signal_ids)
         .where(p.stream_id == row.id, p.first_sample <= sample)
         .order_by(p.first_sample.desc())
         .limit(1)
     ).one_or_none()
     if in_part is not None and in_part.first_sample > found[0]:
         fs = known[int(in_part.signal_ids.strip("[]").split(",")[0])].fs
-        found = (in_part.first_sample, in_part.device_time, fs)
+        found = (in_part.first_sample, in_part[1], fs)
     first, time, fs = found
     return time + (sample - first) / fs
 
