@@ -23,6 +23,7 @@ from leadwire.topics import WATCH
 log = structlog.get_logger(__name__)
 
 EVERY_S = 5.0
+TIMEOUT_S = 10.0
 TURN_S = 5.0
 """A stage's loop turns several times a second; one that has not for longer hangs, in s."""
 
@@ -128,7 +129,7 @@ class Heartbeat:
             if self._producer is None:
                 self._producer = self._bus.producer()
             self._producer.publish(WATCH, self.process, value)
-            self._producer.flush(self._every_s)
+            self._producer.flush(TIMEOUT_S)
         except RetryError as why:
             log.warning("no heartbeat", why=str(why))
             if self._producer is not None:
