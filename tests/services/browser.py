@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -70,8 +71,16 @@ GONE = re.compile(
 OpenPage = Callable[..., Page]
 
 
+def until(true: Callable[[], object], seconds: float = 60.0) -> None:
+    """Wait until `true()`."""
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, f"not so within {seconds} s"
+        time.sleep(0.05)
+
+
 def untouched(page: Page) -> Callable[[str], Any]:
-    """``untouched(page)(expression)``: what `expression` is in the page, as nobody had touched it.
+    """``untouched(page)(expression)``: what `expression` is in the page, as if nobody had touched it.
 
     Whatever else Playwright asks a page, a locator's text too, it asks with ``userGesture: true``: to the
     page that is a user's hand, after which it may sound.
