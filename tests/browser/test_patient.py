@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, expect
 from leadwire.runner import Runner
 from storage import open_archive, open_reader
 from storage.service import ArchiveStage
-from tests.services.browser import OpenPage
+from tests.services.browser import OpenPage, until
 from tests.services.ward import Ward
 
 pytestmark = pytest.mark.browser
@@ -42,15 +42,15 @@ def square(t: np.ndarray) -> np.ndarray:
 
 def until_archived(ward: Ward, sample: int, ended: bool = False) -> None:
     """Wait until the archive holds s1 up to `sample`, and, if so asked, knows that it ended."""
-    assert ward.reader is not None
-    end = time.monotonic() + 30
-    while True:
-        known = ward.reader.stream("s1")
+    reader = ward.reader
+    assert reader is not None
+
+    def there() -> bool:
+        known = reader.stream("s1")
         over = known is not None and known.info is not None and known.info.ended is not None
-        if known is not None and known.end_sample >= sample and over >= ended:
-            return
-        assert time.monotonic() < end, "the archive lags"
-        time.sleep(0.1)
+        return known is not None and known.end_sample >= sample and over >= ended
+
+    until(there)
 
 
 @pytest.fixture
@@ -77,7 +77,9 @@ def test_every_lead_is_drawn_at_the_chosen_gain(ward: Ward, open_page: OpenPage,
     with ward.playing("s1", wave=square):
         page.get_by_role("button", name=str(gain), exact=True).first.click()
         expect(page.locator("#head")).to_have_attribute("data-link", "live")
-        time.sleep(2.5)
+        begin = page.evaluate("leadwire.buffer.head")
+        # Both levels, and twice the way between.
+        until(lambda: page.evaluate("leadwire.buffer.head") > begin + 500)
         height = page.evaluate(f"({EXTENT})(0, document.querySelector('canvas.traces').height)")
     assert height == pytest.approx(gain * PX_PER_MM, abs=3)
     expect(page.locator(".scale")).to_have_text(f"25 mm/s · {gain} mm/mV")
@@ -89,16 +91,15 @@ def test_twelve_leads_have_two_layouts_and_three_speeds(ward: Ward, open_page: O
     sweeps = "leadwire.view.sweeps.map(s => s.lanes.length)"
     with ward.playing("s1", wave=square):
         expect(page.locator("#head")).to_have_attribute("data-link", "live")
-        assert page.evaluate(sweeps) == [6, 6]
+        until(lambda: page.evaluate(sweeps) == [6, 6])
         page.get_by_role("button", name="12×1").click()
-        time.sleep(0.5)
-        assert page.evaluate(sweeps) == [12]
+        until(lambda: page.evaluate(sweeps) == [12])
         assert page.evaluate("leadwire.view.sweeps[0].lanes.map(l => l.lead)") == list(range(12))
         for speed in ("12.5", "50"):
             page.get_by_role("button", name=speed, exact=True).click()
-            time.sleep(0.3)
-            per_second = page.evaluate("leadwire.view.sweeps[0].column(leadwire.buffer, 250)")
-            assert per_second == pytest.approx(float(speed) * PX_PER_MM)
+            per_second = "leadwire.view.sweeps[0].column(leadwire.buffer, 250)"
+            wanted = pytest.approx(float(speed) * PX_PER_MM)
+            until(lambda p=per_second, w=wanted: page.evaluate(p) == w)  # type: ignore[misc]
 
 
 def test_beats_are_marked_where_they_are(ward: Ward, open_page: OpenPage) -> None:
@@ -108,10 +109,7 @@ def test_beats_are_marked_where_they_are(ward: Ward, open_page: OpenPage) -> Non
         expect(page.locator("#head")).to_have_attribute("data-link", "live")
         ward.beat("s1", 250, "N")
         ward.beat("s1", 300, "V")
-        end = time.monotonic() + 8
-        while not page.evaluate("[250, 300].every(s => leadwire.view.sweeps[0].marked.has(s))"):
-            assert time.monotonic() < end
-            time.sleep(0.1)
+        until(lambda: page.evaluate("[250, 300].every(s => leadwire.view.sweeps[0].marked.has(s))"))
 
 
 def test_a_moment_of_the_past_is_shown_whole_and_the_live_trace_comes_back(
@@ -124,7 +122,6 @@ def test_a_moment_of_the_past_is_shown_whole_and_the_live_trace_comes_back(
         page = open_page("patient?stream=s1", width=700, px_per_mm=PX_PER_MM)
         page.click("#list button")
         expect(page.locator("#recorded")).to_contain_text("Recorded")
-        time.sleep(0.3)
         review = "leadwire.review"
         assert page.evaluate(f"{review}.start <= 250 && 250 < {review}.stop")
         # Sample by sample what was sent: half a second of 1 mV, half a second of 0.
@@ -138,8 +135,7 @@ def test_a_moment_of_the_past_is_shown_whole_and_the_live_trace_comes_back(
         page.keyboard.press("Escape")
         expect(page.locator("#recorded")).to_have_count(0)
         head = page.evaluate("leadwire.buffer.head")
-        time.sleep(0.5)
-        assert page.evaluate("leadwire.buffer.head") > head
+        until(lambda: page.evaluate("leadwire.buffer.head") > head)
 
 
 def test_a_recording_that_ended_long_ago_opens_from_the_archive(ward: Ward, open_page: OpenPage) -> None:
