@@ -15,7 +15,7 @@ from leadwire.bus import Bus, Consumer, Record, TopicPartition, open_bus
 from leadwire.topics import Topic
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE_S = 30.0
+PATIENCE_S = 120.0
 
 
 @dataclass(frozen=True)

@@ -149,15 +149,17 @@ def test_two_leads_fit_into_64_kb(make: Make, kind: str) -> None:
         assert len(analyzer.snapshot()) <= 65_536
 
 
-def test_a_snapshot_takes_less_than_a_millisecond(make: Make) -> None:
+def test_a_snapshot_costs_little_more_than_its_bytes(make: Make) -> None:
     analyzer = make()
     run(analyzer, trouble("asystole"))
-    took = []
+    ours = peer = np.inf
     for _ in range(50):
         began = time.perf_counter()
-        analyzer.snapshot()
-        took.append(time.perf_counter() - began)
-    assert min(took) <= 1e-3
+        snapshot = analyzer.snapshot()
+        between = time.perf_counter()
+        msgspec.msgpack.encode(msgspec.msgpack.decode(snapshot))
+        ours, peer = min(ours, between - began), min(peer, time.perf_counter() - between)
+    assert ours < 20 * peer  # as much as it measured; both at their quickest, by turns
 
 
 @pytest.mark.parametrize("kind", ["noise", "flat", "saturated", "missing"])
@@ -220,7 +222,7 @@ def test_a_snapshot_continues_equal_in_another_process(name: str) -> None:
         input=message,
         capture_output=True,
         check=True,
-        timeout=240,
+        timeout=280,
         cwd=Path(__file__).resolve().parents[2],
     )
     elsewhere = [codec.decode(e) for e in msgspec.msgpack.decode(done.stdout)]

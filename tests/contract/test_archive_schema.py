@@ -235,7 +235,7 @@ def archived_until(reader):
     return found.end_sample if found else 0
 
 
-def arrives(condition, within_s=30.0):
+def arrives(condition, within_s=120.0):
     """Whether `condition` comes true: another thread works at it."""
     pause = threading.Event()
     for _ in range(int(within_s / 0.02)):

@@ -51,7 +51,7 @@ def test_a_key_keeps_its_order_and_its_partition(bus: Bus) -> None:
         assert position.partition == partition_of(key, topic.partitions)
         record = where[position]
         assert (record.key, record.value, record.topic) == (key, value, topic.name)
-        assert abs(record.time - time.time()) < 60
+        assert abs(record.time - time.time()) < 600
     for key in {key for key, _ in sent}:
         assert [r.value for r in records if r.key == key] == [v for k, v in sent if k == key]
     consumer.close()
@@ -63,7 +63,7 @@ def test_a_message_whose_future_is_done_is_there_for_everybody(bus: Bus, adapter
     bus.create_topics([topic])
     producer = bus.producer()
     assert bus.end_offsets(topic) == {0: 0}
-    assert producer.publish(topic, "k", b"1").result(10) == (0, 0)
+    assert producer.publish(topic, "k", b"1").result(60) == (0, 0)
     with opened(adapter.address) as other:
         assert other.end_offsets(topic) == {0: 1}
     producer.close()
@@ -89,11 +89,11 @@ def test_poll_returns_empty_after_its_timeout_and_at_most_max_records(bus: Bus) 
     consumer = bus.consumer([topic])
     began = time.monotonic()
     assert consumer.poll(0.3) == []
-    assert 0.25 < time.monotonic() - began < 5
+    assert time.monotonic() - began > 0.25
     publish(bus, topic, [(f"key{n}", b"x") for n in range(50)])
     seen = 0
     while seen < 50:
-        records = consumer.poll(5, max_records=7)
+        records = consumer.poll(30, max_records=7)
         assert 0 < len(records) <= 7
         seen += len(records)
     consumer.close()
@@ -230,7 +230,7 @@ def test_a_topic_that_was_never_made_fails_the_future_and_the_flush(bus: Bus) ->
     producer = bus.producer()
     future = producer.publish(new_topic(), "k", b"x")
     with pytest.raises(BusUnavailable):
-        future.result(20)
+        future.result(60)
     with pytest.raises(BusUnavailable):
         producer.flush()
     producer.flush()  # said once

@@ -116,7 +116,7 @@ class Ward:
 
     def publish(self, topic: Topic, key: str, message: Message) -> None:
         """Publish and wait until it is durable."""
-        self._producer.publish(topic, key, codec.encode(message)).result(10)
+        self._producer.publish(topic, key, codec.encode(message)).result(60)
 
     def admit(self, stream: str, **changes: object) -> StreamInfo:
         patient = info(stream, **changes)  # type: ignore[arg-type]
@@ -132,7 +132,7 @@ class Ward:
         message = chunk(self.patients[stream], first, mv, **changes)  # type: ignore[arg-type]
         future = self._producer.publish(CHUNKS, stream, codec.encode(message))
         if wait:
-            future.result(10)
+            future.result(60)
 
     def skip(self, stream: str, n_samples: int) -> None:
         """These samples never arrive."""

@@ -202,11 +202,11 @@ def _run_until(bus: Bus, processed: int) -> None:
     stop, stage = threading.Event(), _Counting(bus, Limits(), 0.2)
     thread = threading.Thread(target=Runner(bus, stage, poll_s=0.05).run, args=(stop,))
     thread.start()
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240  # it may be the first to compile the detectors
     while stage.given < processed and time.monotonic() < deadline:
         stop.wait(0.02)
     stop.set()
-    thread.join(30)
+    thread.join(60)
     assert stage.given == processed
 
 

@@ -5,6 +5,7 @@ import time
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy.signal import butter, sosfilt
 
 from dsp import wave_model
 from dsp.wave_features import NAMES
@@ -86,13 +87,17 @@ def test_the_model_belongs_to_these_features() -> None:
         wave_model.load("ventricular", NAMES[1:])
 
 
-def test_a_second_of_one_lead_costs_little() -> None:
+def test_a_second_of_one_lead_costs_about_as_much_as_a_filter_of_it() -> None:
     x = fibrillation(4)[:, :1].copy()
     meter = heard(np.tile(x, (2, 1)))
-    best = np.inf
-    for k in range(200):
+    band = butter(2, (0.5, 40.0), "bandpass", fs=FS, output="sos")
+    ours = peer = np.inf
+    for k in range(300):
+        second = x[(k % 4) * 250 : (k % 4 + 1) * 250]
         start = time.perf_counter()
-        meter.feed(x[(k % 4) * 250 : (k % 4 + 1) * 250])
+        meter.feed(second)
         meter.second(250)
-        best = min(best, time.perf_counter() - start)
-    assert best < 60e-6  # 25 us measured on an idle core; this is no benchmark
+        between = time.perf_counter()
+        sosfilt(band, second, axis=0)
+        ours, peer = min(ours, between - start), min(peer, time.perf_counter() - between)
+    assert ours < 10 * peer  # 2 times measured; both at their quickest, by turns, so that no machine matters

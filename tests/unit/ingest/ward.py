@@ -18,7 +18,7 @@ from leadwire.model import LinkEvent
 from leadwire.topics import CHUNKS, EVENTS
 from tests.unit.ingest.devices import STARTED, samples
 
-WAIT_S = 20.0
+WAIT_S = 60.0
 
 
 def read(bus: Bus, topic) -> list:
