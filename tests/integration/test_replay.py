@@ -7,8 +7,10 @@ import os
 import signal
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -129,13 +131,13 @@ def test_a_record_arrives_as_it_is_and_its_stream_ends(
     assert (info.clinic, info.bed, info.fs, info.sig_name) == ("Shiqiao", "7", FS, ("MLII", "V1"))
     assert info.ended is not None
     # A recording played faster than life ends about now: nothing of it lies in the future.
-    assert info.started + 20 == pytest.approx(time.time(), abs=15)
+    assert -240 < info.started + 20 - time.time() < 1
 
 
 def test_whatever_the_link_does_every_sample_arrives_once(
     gateway: Running, record: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    faults = ["loss:p=0.1", "duplicate:p=0.2", "reorder:p=0.2", "corrupt:p=0.02", "storm:for=1.5,every=0.3"]
+    faults = ["loss:p=0.1", "duplicate:p=0.2", "reorder:p=0.2", "corrupt:p=0.02", "storm:for=3,every=0.3"]
     words = [w for f in faults for w in ("--fault", f)]
     assert replay.run(arguments(record, "--speed", 10, "--to", gateway.address, *words)) == 0
     (stream,) = played(capsys)
@@ -194,7 +196,20 @@ def test_without_a_gateway_it_says_so_and_gives_up_when_told(
     record: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(replay, "_DRAIN_S", 0.3)
-    threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT)).start()
+
+    async def tried_in_vain(sim: SimulatedDevice, *rest: Any) -> None:
+        at_first = sim.trouble
+
+        async def press() -> None:
+            while sim.trouble == at_first:
+                await asyncio.sleep(0.02)
+            os.kill(os.getpid(), signal.SIGINT)
+
+        pressing = asyncio.create_task(press())
+        await run_device(sim, *rest)
+        await pressing
+
+    monkeypatch.setattr(replay, "run_device", tried_in_vain)
     assert replay.run(arguments(record, "--to", "ws://127.0.0.1:1")) == 1
     said = capsys.readouterr().err
     assert "onnect" in said
@@ -242,9 +257,9 @@ def ramp(n: int = 20 * FS) -> ArraySource:
 def test_a_gateway_that_comes_back_gets_what_it_missed(gateway: Running) -> None:
     async def play() -> SimulatedDevice:
         who = Identity(device="dev", clinic="c", bed="b")
-        plan = FaultPlan((Disconnect(at_s=0.3, for_s=0.6),))
+        plan = FaultPlan((Disconnect(at_s=0.3, for_s=2.0),))
         sim = SimulatedDevice(who, ramp(), time.time(), speed=10.0, faults=plan)
-        await asyncio.wait_for(run_device(sim, gateway.address), 30)
+        await asyncio.wait_for(run_device(sim, gateway.address), 120)
         return sim
 
     sim = asyncio.run(play())
@@ -259,9 +274,16 @@ def test_the_ward_plays_every_bed_leaves_out_the_broken_and_says_goodbye(gateway
     beds = [ward.Bed(Identity(f"d{i}", "c", str(i)), lambda: Looped(ramp(FS))) for i in range(3)]
     beds.insert(1, ward.Bed(Identity("broken", "c", "9"), broken))
 
+    def half_a_second_of_each() -> bool:
+        came = Counter[str]()
+        for m in gateway.messages():
+            if isinstance(m, SampleChunk):
+                came[m.stream] += m.n_samples
+        return len(came) == 3 and min(came.values()) >= FS // 2
+
     async def play() -> None:
         task = asyncio.create_task(ward.run_ward(beds, gateway.address))
-        await asyncio.sleep(1.5)
+        await asyncio.to_thread(until, half_a_second_of_each)
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
@@ -274,7 +296,7 @@ def test_the_ward_plays_every_bed_leaves_out_the_broken_and_says_goodbye(gateway
         assert len(gateway.samples(stream)) >= FS // 2
 
 
-def until(condition: Callable[[], bool], limit_s: float = 20.0) -> None:
+def until(condition: Callable[[], bool], limit_s: float = 120.0) -> None:
     end = time.monotonic() + limit_s
     while not condition():
         assert time.monotonic() < end, "it did not come about in time"

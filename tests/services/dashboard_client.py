@@ -35,10 +35,19 @@ async def next_messages(connection: ClientConnection, kind: str, n: int) -> list
     """The next `n` JSON messages of `kind`."""
     found: list[dict[str, Any]] = []
     while len(found) < n:
-        message = json.loads(await asyncio.wait_for(connection.recv(), WAIT_S))
+        data = await asyncio.wait_for(connection.recv(), WAIT_S)
+        message = json.loads(data) if isinstance(data, str) else {"type": "frames"}
         if message["type"] == kind:
             found.append(message)
     return found
+
+
+async def listed(connection: ClientConnection, stream: str) -> None:
+    """Wait until the server knows `stream`: what comes of it on other topics may overtake its description."""
+    known: set[str] = set()
+    while stream not in known:
+        [message] = await next_messages(connection, "streams", 1)
+        known |= {view["stream"] for view in message["streams"]}
 
 
 async def close_of(connection: ClientConnection) -> Close:
