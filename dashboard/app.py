@@ -69,7 +69,7 @@ def create_app(
     feed = Feed(bus, hub, clock)
     producer = bus.producer()
     desk = Desk(hub.cases, producer, clock)
-    door = Door(read_secret(Path(settings.session_secret_file)))
+    door = Door(read_secret(Path(settings.session_secret_file)), settings.open_as)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

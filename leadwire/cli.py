@@ -71,9 +71,14 @@ def _demo_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _demo(args: argparse.Namespace) -> int:
     from leadwire.roles import ROLES, run_roles
+    from simulators.people import TECHNICIAN
     from simulators.ward import ward
 
-    return run_roles(_load(args), ROLES, alongside=ward(args))
+    overrides = _overrides(args)
+    loaded, rows = settings.load(options=overrides)
+    if any(row.name == "open_as" and row.source == "default" for row in rows):
+        loaded = settings.load(options=overrides | {"open_as": TECHNICIAN})[0]
+    return run_roles(loaded, ROLES, alongside=ward(args, loaded.bus))
 
 
 def _module(help: str, name: str) -> Command:

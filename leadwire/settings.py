@@ -95,6 +95,9 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     gateway_tokens: Annotated[str, _help("file with one 'device token' pair a line; empty: any token")] = ""
     dashboard_host: Annotated[str, _help("address the dashboard listens on")] = "127.0.0.1"
     dashboard_port: Annotated[int, _help("port of the dashboard; 0: any free one", ge=0, le=65535)] = 8070
+    open_as: Annotated[
+        str, _help("demonstrations only: whoever has not logged in is this user; loopback addresses only")
+    ] = ""
     session_secret_file: Annotated[
         str, _help("file with the secret that signs sessions; made on the first start")
     ] = "leadwire-data/session.key"
@@ -256,6 +259,9 @@ _RISING = (
 )
 
 
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
 def _check_together(rows: Mapping[str, Row]) -> None:
     def said(row: Row) -> str:
         return f"{row.name} = {row.value} ({row.source})"
@@ -264,6 +270,11 @@ def _check_together(rows: Mapping[str, Row]) -> None:
         for low, high in pairwise(rows[name] for name in names):
             if not low.value < high.value:  # type: ignore[operator]
                 raise SettingError(f"{said(low)} and {said(high)} came; the first must be less")
+    if rows["open_as"].value and rows["dashboard_host"].value not in _LOOPBACK:
+        raise SettingError(
+            f"{said(rows['open_as'])} and {said(rows['dashboard_host'])} came; open_as is for a dashboard "
+            f"that only this machine reaches ({', '.join(_LOOPBACK)})"
+        )
     gateway, dashboard = rows["gateway_port"], rows["dashboard_port"]
     same_host = rows["gateway_host"].value == rows["dashboard_host"].value
     if same_host and gateway.value == dashboard.value != 0:

@@ -18,12 +18,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import structlog
 
+from leadwire.bus import open_bus
 from leadwire.clock import Clock, SystemClock
 from leadwire.errors import LeadwireError, SettingError
 from simulators.device import Identity, SimulatedDevice, device_id
 from simulators.faults import Disconnect, Fault, LeadOff, Mains
 from simulators.faulty import FaultPlan
 from simulators.link import gateway_url, run_device
+from simulators.people import HINT, admit_people
 from simulators.records import RecordSource
 from simulators.source import Looped, Source, from_physical
 from simulators.synthetic import simulate
@@ -200,14 +202,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def ward(args: argparse.Namespace) -> "Callable[[Addresses], Awaitable[None]]":
-    """What `leadwire demo` does alongside the roles: play the beds of `args` to its own gateway."""
+def ward(args: argparse.Namespace, bus_address: str) -> "Callable[[Addresses], Awaitable[None]]":
+    """What `leadwire demo` does alongside the roles: bring its people, and play the beds of `args`."""
     if not 1 <= args.beds <= MAX_BEDS:
         raise SettingError(f"--beds {args.beds} came; 1 to {MAX_BEDS} was expected")
     named = args.data or os.environ.get("LEADWIRE_DATA")
     beds = demo_beds(Path(named) if named else None, args.beds)
 
+    def bring_people() -> None:
+        with contextlib.closing(open_bus(bus_address)) as bus:
+            admit_people(bus, SystemClock())
+
     async def play(addresses: "Addresses") -> None:
-        await run_ward(beds, addresses.gateway)
+        print(HINT, flush=True)
+        async with asyncio.TaskGroup() as company:
+            company.create_task(asyncio.to_thread(bring_people))
+            company.create_task(run_ward(beds, addresses.gateway))
 
     return play
