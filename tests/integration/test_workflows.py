@@ -1,6 +1,9 @@
 """The five standard workflows, from samples on the wire to the last state, everything driven by API alone."""
 
 import asyncio
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -220,6 +223,9 @@ def test_vf_and_infarction_on_kafka_and_postgresql_stand_in_the_register(
     cases = asyncio.run(run())
     reader = open_reader(postgres_url)
     for case in cases:
-        lines = [f"{x.line}/{x.state}" for e in reader.case_entries(case) for x in e.lines]
+        lines = [f"{x.line}/{x.state}" for e in reader.register.entries(case) for x in e.lines]
         assert in_order(["condition/raised", "callback/read_back", "clinical/closed"], lines)
     reader.close()
+    env = os.environ | {"LEADWIRE_ARCHIVE": postgres_url}
+    verify = [sys.executable, "-m", "leadwire.cli", "audit", "verify"]
+    assert subprocess.run(verify, env=env, cwd=tmp_path, check=False).returncode == 0
