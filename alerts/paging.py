@@ -180,9 +180,12 @@ class Paging:
         kind = known.kind if known else ""
         if line.state in ("raised", "upgraded") and "alert" in data:
             kind = msgspec.convert(data["alert"], Alert).kind
+        clinic = data.get("clinic", known.clinic if known else "")
+        if not clinic and kind in PHONE_KINDS:
+            clinic = data.get("device", "")  # the role, or the queue
         self._facts[entry.alert] = _Facts(
             kind=kind,
-            clinic=data.get("clinic", known.clinic if known else ""),
+            clinic=clinic,
             bed=data.get("bed", known.bed if known else ""),
             patient=data.get("patient", known.patient if known else ""),
             since=known.since if known else entry.at,

@@ -23,6 +23,7 @@ from leadwire.network import Address, Clinic, User, to_item
 from leadwire.runner import Runner, Stage
 from leadwire.topics import COMMANDS, REGISTER, TOPICS
 from tests.contract.gateways import SECRET, Gateway, http_gateway
+from tests.services.hospital import eventually
 
 PATIENCE_S = 120.0
 
@@ -55,11 +56,8 @@ def running(bus: Bus, stage: Stage) -> Iterator[None]:
     assert failed == []
 
 
-def until(true: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not true():
-        assert time.monotonic() < deadline, f"never: {what}"
-        time.sleep(0.05)
+def until(true: Callable[[], bool]) -> None:
+    eventually(true, within_s=PATIENCE_S)
 
 
 def notifier(bus: Bus, gateway: Gateway) -> NotifierStage:
@@ -111,9 +109,9 @@ def test_a_test_alarm_goes_the_whole_way_and_its_receipts_come_back(bus):
         stages.enter_context(running(bus, notifier(bus, gateway)))
         set_up(bus, gateway)
         order_test_alarm(bus)
-        until(lambda: len(gateway.bodies) == 2, "both addresses were reached")
-        until(lambda: {x.state for x in page_lines(bus)} >= {"requested", "sent", "delivered"}, "receipts")
-        until(lambda: len(page_lines(bus)) >= 4, "one receipt a channel")
+        until(lambda: len(gateway.bodies) >= 2)
+        until(lambda: {x.state for x in page_lines(bus)} >= {"requested", "sent", "delivered"})
+        until(lambda: len(page_lines(bus)) >= 4)
     told = dict(zip(gateway.paths, map(json.loads, gateway.bodies), strict=True))
     hook = told["/hook"]
     assert hook["kind"] == "test_alarm"
@@ -137,18 +135,18 @@ def test_killed_while_a_message_is_under_way_it_sends_it_again_and_then_no_more(
         gateway.hold = threading.Event()
         with running(bus, notifier(bus, gateway)):
             order_test_alarm(bus)
-            until(lambda: len(gateway.bodies) == 2, "both are under way")
+            until(lambda: len(gateway.bodies) >= 2)
         # It was stopped before any answer came: nobody knows whether the messages arrived.
         assert {x.state for x in page_lines(bus)} == {"requested"}
         gateway.hold.set()
         gateway.hold = None
         with running(bus, notifier(bus, gateway)):
-            until(lambda: len(gateway.bodies) >= 4, "both were sent again")
-            until(lambda: len(page_lines(bus)) == 4, "both are known to be sent")
+            until(lambda: len(gateway.bodies) >= 4)
+            until(lambda: len(page_lines(bus)) == 4)
         before = len(gateway.bodies)
         with running(bus, notifier(bus, gateway)):
             order_test_alarm(bus, "t2")
-            until(lambda: len(page_lines(bus)) == 8, "the next test alarm arrived")
+            until(lambda: len(page_lines(bus)) == 8)
     assert len(gateway.bodies) == before + 2, "the first was not sent a third time"
     ids = [json.loads(b)["page"] for b, p in zip(gateway.bodies, gateway.paths, strict=True) if p == "/hook"]
     assert ids[0] == ids[1] != ids[-1], "a receiver knows a message that comes again by its id"
@@ -165,7 +163,7 @@ def test_a_gateway_that_hangs_holds_up_no_other(bus):
         stages.enter_context(running(bus, stage))
         for n in range(6):
             order_test_alarm(bus, f"slow{n}")
-        until(lambda: len(slow.bodies) >= 2, "the slow gateway has been asked")
+        until(lambda: len(slow.bodies) >= 2)
         moved = User(
             id="wu",
             name="Wu",
@@ -174,6 +172,6 @@ def test_a_gateway_that_hangs_holds_up_no_other(bus):
         )
         say(bus, ("k/wu", to_item(moved, key="set/wu/2", at=2.0)))
         order_test_alarm(bus, "fast")
-        until(lambda: len(fast.bodies) >= 1, "the other gateway got its message meanwhile")
+        until(lambda: len(fast.bodies) >= 1)
         assert slow.hold is not None
         assert not slow.hold.is_set()

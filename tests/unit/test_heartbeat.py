@@ -10,9 +10,10 @@ from leadwire import codec
 from leadwire.bus.compacted import read_all, read_compacted
 from leadwire.bus.local import LocalBus
 from leadwire.case import Watcher, WatchReport
-from leadwire.clock import ManualClock
+from leadwire.clock import ManualClock, SystemClock
 from leadwire.errors import BusUnavailable
 from leadwire.heartbeat import TURN_S, Heartbeat, Progress
+from leadwire.runner import Runner
 from leadwire.topics import TOPICS, WATCH
 
 LI = Watcher(user="li", visible=True, audio="on")
@@ -130,3 +131,50 @@ def test_while_the_bus_is_away_it_goes_on_trying(bus, monkeypatch):
     monkeypatch.setattr(bus, "producer", real)
     heartbeat.stop()
     assert said(bus)[-1] is None
+
+
+def test_a_runner_tells_how_old_the_work_is_that_waits(bus):
+    class Noted(Progress):
+        def waiting(self, oldest: float | None) -> None:
+            told.append(oldest)
+            super().waiting(oldest)
+
+    class Eats:
+        name, topics, commit_every_s = "eats", (WATCH,), 0.0
+
+        def __init__(self) -> None:
+            self.eaten = 0
+
+        def assigned(self, partitions):
+            pass
+
+        revoked = assigned
+
+        def process(self, record, now):
+            self.eaten += 1
+            return ()
+
+        def idle(self, now):
+            if self.eaten == N and told and told[-1] is None:
+                stop.set()
+            return ()
+
+        def checkpoint(self):
+            return ()
+
+    N = 1200  # more than one poll brings
+    told: list[float | None] = []
+    stop = threading.Event()
+    producer = bus.producer()
+    for n in range(N):
+        producer.publish(WATCH, f"p{n}", b"x")
+    producer.close()
+    published = [r.time for r in read_all(bus, WATCH)]
+    guard = threading.Timer(60, stop.set)
+    guard.start()
+    Runner(bus, Eats(), poll_s=0.02, progress=Noted(SystemClock())).run(stop)
+    guard.cancel()
+    behind = [t for t in told if t is not None]
+    assert behind
+    assert behind[0] in published[:-1]
+    assert told[-1] is None

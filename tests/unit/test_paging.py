@@ -251,6 +251,15 @@ def test_that_nobody_watches_goes_to_a_phone_or_is_no_address(kind):
     assert receipts(step) == [("", "failed", "no_address")]
 
 
+def test_a_part_of_leadwire_that_is_silent_is_named():
+    case = "leadwire.watch.role.dsp:1:role_silent"
+    silent = raised(case, kind="role_silent", clinic="", bed="", patient="", device="dsp")
+    (job,) = paging(
+        network(user("li", SMS, language="en")), silent, requested(f"{case}/p1")
+    ).on_time(T).jobs  # fmt: skip
+    assert job.page.title == "*** A part of Leadwire is silent: dsp"
+
+
 def test_a_person_who_is_not_known_yet_is_waited_for():
     net = network()
     found = paging(net, raised(), requested(P1))
