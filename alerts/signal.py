@@ -101,6 +101,8 @@ def _can_be_off(case: Case) -> bool:
 
 
 def _inactivate(draft: Draft, state: str, seconds: float, reason: str) -> None:
+    if draft.case.task or draft.case.late:
+        raise Refuse("nothing_sounds", "a task came; something that may sound was expected")
     until = draft.now + seconds
     draft.add("signal", state, until=until, reason=reason, timers={"sound": until, "reminder": None})
 

@@ -115,6 +115,8 @@ def _raised(entry: RegisterEntry, line: Line) -> Case:
         stream=alert.stream,
         onset=alert.onset,
         alert=alert,
+        condition="active" if alert.state == "active" else "ended",
+        ended_at=None if alert.state == "active" else entry.at,
         members={alert.id: member_after(None, alert, line, entry.at)},
         **{name: data[name] for name in _OF_A_CASE if name in data},
     )

@@ -178,9 +178,12 @@ def page_after(page: Page | None, line: Line, entry: RegisterEntry) -> Page | No
     if page is None or state == "not_sent":  # one of its channels, that is all
         return page
     # Receipts overtake each other: what is known to be seen is not taken back by a late "sent".
-    if page.state == "cancelled" or (
-        state in _PROGRESS and page.state in _PROGRESS and _PROGRESS[state] < _PROGRESS[page.state]
-    ):
+    # A channel that failed takes nothing back either.
+    known = _PROGRESS.get(page.state, -1)
+    arrived = known >= _PROGRESS["delivered"]
+    if page.state == "cancelled" or (state == "failed" and arrived):
+        return page
+    if _PROGRESS.get(state, known) < known or (state in ("sent", "requested") and page.state == "timed_out"):
         return page
     return structs.replace(
         page,
