@@ -134,12 +134,10 @@ def electrode_off(system: System, stream: str) -> None:
     """D: an electrode: the clinic first, the installer after half an hour."""
     tan = system.client("tan")
     case = case_of(tan, stream, "lead_off")
-    raised = case["opened_at"]
     assert (case["priority"], case["category"]) == ("low", "technical")
     assert {p["side"] for p in case["pages"].values()} == {"clinic"}
     installers = [s["after_s"] for s in case["chain"] if s["duty"] == "installer"]
     assert installers == [1800.0]
-    assert case["timers"]["escalate"] == pytest.approx(raised + 1800.0, abs=5.0)
 
 
 def link_down(system: System, stream: str) -> None:
