@@ -19,6 +19,8 @@ EXAMPLE = Path(__file__).parents[2] / "deploy" / "network.example.yml"
 
 @pytest.fixture
 def address(tmp_path, monkeypatch):
+    # The log would keep this test's standard error, which is closed after it.
+    monkeypatch.setattr(cli, "_log_to_stderr", lambda: None)
     monkeypatch.setenv("LEADWIRE_BUS", f"local:{tmp_path / 'bus.sqlite'}")
     monkeypatch.setattr("leadwire.admin.hash_password", _cheap)
     monkeypatch.setattr("leadwire.network_wishes.hash_password", _cheap)

@@ -29,6 +29,8 @@ at 70 tech: read_back A words="start CPR" by=Wang
 
 @pytest.fixture
 def archive(tmp_path, monkeypatch):
+    # The log would keep this test's standard error, which is closed after it.
+    monkeypatch.setattr(cli, "_log_to_stderr", lambda: None)
     monkeypatch.setenv("LEADWIRE_BUS", f"local:{tmp_path / 'bus.sqlite'}")
     monkeypatch.setenv("LEADWIRE_ARCHIVE", f"sqlite:///{tmp_path / 'archive.sqlite'}")
     archive = open_archive(f"sqlite:///{tmp_path / 'archive.sqlite'}")
