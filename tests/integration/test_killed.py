@@ -1,6 +1,8 @@
 """SIGKILL in mid-stream: what was acknowledged is in the archive, and nothing is missing or doubled."""
 
 import asyncio
+import contextlib
+import random
 import socket
 import time
 from pathlib import Path
@@ -28,9 +30,12 @@ from tests.integration.whole import (
 
 
 def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return int(s.getsockname()[1])
+    """One that no outgoing connection is given: the devices' own, while nobody listens, are so many."""
+    for number in random.sample(range(20_000, 32_000), 50):
+        with socket.socket() as s, contextlib.suppress(OSError):
+            s.bind(("127.0.0.1", number))
+            return number
+    raise AssertionError("no free port was found")
 
 
 @pytest.mark.timeout(600)

@@ -31,7 +31,7 @@ class Broker:
             [sys.executable, str(SCRIPT), *args, "--dir", str(self.folder)],
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=900,
         )
         if done.returncode != 0:
             need("Apache Kafka", done.stderr.strip() or f"scripts/kafka exited with {done.returncode}")
