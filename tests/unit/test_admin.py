@@ -1,4 +1,4 @@
-"""`leadwire admin` on a local bus, with a desk that accepts what fits."""
+"""`leadwire admin` on a local bus with the real desk."""
 
 import json
 import threading
@@ -6,13 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from leadwire import cli, codec
+from alerts.desk_stage import DeskStage
+from leadwire import cli
 from leadwire.bus import open_bus
-from leadwire.case import Line, NetworkItem, RegisterEntry
-from leadwire.network import Network
+from leadwire.bus.compacted import read_all
 from leadwire.passwords import check_password
+from leadwire.runner import Runner
 from leadwire.topics import COMMANDS, NETWORK, REGISTER, TOPICS
 from leadwire.wishing import network_of, read_facts
+from storage import open_archive, open_reader
+from storage.service import ArchiveStage
 
 EXAMPLE = Path(__file__).parents[2] / "deploy" / "network.example.yml"
 
@@ -43,35 +46,32 @@ def bus(address):
 
 @pytest.fixture
 def desk(bus):
-    """Takes wishes as they come, until the test is over."""
+    """The real desk, until the test is over."""
     stop = threading.Event()
-    thread = threading.Thread(target=_desk, args=(bus, stop))
+    thread = threading.Thread(target=Runner(bus, DeskStage(bus), poll_s=0.02).run, args=(stop,))
     thread.start()
     yield
     stop.set()
     thread.join()
 
 
-def _desk(bus, stop):
-    there = Network()
-    consumer, producer = bus.consumer([COMMANDS]), bus.producer()
-    while not stop.is_set():
-        for record in consumer.poll(0.02):
-            wish = codec.decode_as(record.value, NetworkItem)
-            try:
-                there.check(wish)
-            except ValueError as why:
-                line = Line(line="refused", state="bad_data", data={"detail": str(why)})
-            else:
-                there.apply(wish)
-                line = Line(line="network", state="changed", data={"kind": wish.kind, "id": wish.id})
-                value = None if wish.body is None else codec.encode(wish)
-                producer.publish(NETWORK, f"{wish.kind}/{wish.id}", value)
-                producer.flush()
-            entry = RegisterEntry(id=f"{wish.key}@", alert="", cause=wish.key, at=wish.at, lines=(line,))
-            producer.publish(REGISTER, wish.key, codec.encode(entry))
-    consumer.close()
-    producer.close()
+@pytest.fixture
+def archived(bus, tmp_path, monkeypatch):
+    """Everything on the bus so far, in an archive."""
+    address = f"sqlite:///{tmp_path / 'archive.sqlite'}"
+    monkeypatch.setenv("LEADWIRE_ARCHIVE", address)
+
+    def archive():
+        archive = open_archive(address)
+        stage = ArchiveStage(archive)
+        for topic in (REGISTER, NETWORK):
+            for record in read_all(bus, topic):
+                stage.process(record, 0.0)
+        stage.checkpoint()
+        archive.close()
+        return open_reader(address)
+
+    return archive
 
 
 def leadwire(*args):
@@ -98,6 +98,21 @@ def test_a_file_is_loaded_once_and_shown_without_its_passwords(bus, capsys):
     assert "scrypt" not in out
     assert leadwire("coverage") == 0
     assert "technician     covered" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("desk")
+def test_every_change_of_the_network_stands_in_the_register_and_in_the_archive(bus, archived, capsys):
+    leadwire("load", EXAMPLE)
+    reader = archived()
+    facts = {(fact.kind, fact.id): fact.body for fact in reader.register.facts()}
+    assert facts == {key: fact.body for key, fact in read_facts(bus).items()}
+    changed = [line for entry in reader.register.links() for line in json.loads(entry.data)["lines"]]
+    assert {line["state"] for line in changed} == {"changed"}
+    assert len(changed) >= len(facts)
+    reader.close()
+    capsys.readouterr()
+    assert cli.main(["audit", "verify"]) == 0
+    assert f"lines 1 to {len(changed)} are whole" in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("desk")
