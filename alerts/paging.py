@@ -9,32 +9,26 @@ or ``not_sent`` with its reason; ``failed`` if it was the last hope of its page.
 a page is said by the pages and by them.
 """
 
-import hashlib
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
-from typing import Any
 
 import msgspec
 
+from alerts.case_facts import PHONE_KINDS, CaseFacts
 from alerts.channels.port import Channel, Page, Sent
 from alerts.outbox import Delivery, Dispatch, Outbox, OutboxLimits, Unsent
 from alerts.page_text import Subject, compose
+from alerts.receipts import digest, receipt
 from leadwire.case import AlertId, Command, Line, RegisterEntry, UserId
 from leadwire.errors import PageRejected
-from leadwire.model import Alert, Priority
+from leadwire.model import Priority
 from leadwire.network import Network, User
-
-PHONE_KINDS = frozenset({"unwatched", "role_silent", "queue_lag"})
-"""Conditions that say that no page of Leadwire is being looked at, or can be: a page on it is no message."""
 
 SCREEN = "websocket"
 UNKNOWN_S = 5.0
 """The network may follow the register: so long a person who is not known is waited for, in s."""
-
-MAX_FACTS = 50_000
-"""Cases of which the place is remembered."""
 
 
 class _Request(msgspec.Struct, frozen=True):
@@ -45,15 +39,6 @@ class _Request(msgspec.Struct, frozen=True):
     priority: Priority
     level: int = 0
     kind: str = "alarm"
-
-
-@dataclass(frozen=True, slots=True)
-class _Facts:
-    kind: str
-    clinic: str
-    bed: str
-    patient: str
-    since: float
 
 
 @dataclass(slots=True)
@@ -117,7 +102,7 @@ class Paging:
         self._keep_s = 2 * self._outbox.limits.expire_s
         self._asked: OrderedDict[str, _Asked] = OrderedDict()
         self._unresolved: dict[str, _Asked] = {}
-        self._facts: OrderedDict[AlertId, _Facts] = OrderedDict()
+        self._facts = CaseFacts()
 
     @property
     def waiting(self) -> int:
@@ -129,7 +114,7 @@ class Paging:
         gone: list[Unsent] = []
         for line in entry.lines:
             if line.line == "condition":
-                self._remember(entry, line)
+                self._facts.take(entry, line)
             elif line.line == "page" and line.state == "requested":
                 self._request(entry, line)
             elif line.line == "page" and (asked := self._asked.get(str(line.data.get("page")))):
@@ -160,7 +145,7 @@ class Paging:
         for delivery in made:
             if (asked := self._asked.get(delivery.page)) is not None:
                 asked.arrived = True
-        return Step(receipts=tuple(_receipt(d, s, now, detail) for d in made for s in states))
+        return Step(receipts=tuple(receipt(d, s, now, detail) for d in made for s in states))
 
     def on_failed(self, job: Job, why: str, now: float, after_s: float = 0.0) -> Step:
         """The gateway did not take it now."""
@@ -171,28 +156,6 @@ class Paging:
         """The gateway, or its channel, will never take it."""
         gone = self._outbox.refused(job.dispatch.id, why)
         return Step(receipts=self._failed(gone, now), unsent=gone)
-
-    def _remember(self, entry: RegisterEntry, line: Line) -> None:
-        known = self._facts.get(entry.alert)
-        if known is None and line.state != "raised":
-            return
-        data = line.data
-        kind = known.kind if known else ""
-        if line.state in ("raised", "upgraded") and "alert" in data:
-            kind = msgspec.convert(data["alert"], Alert).kind
-        clinic = data.get("clinic", known.clinic if known else "")
-        if not clinic and kind in PHONE_KINDS:
-            clinic = data.get("device", "")  # the role, or the queue
-        self._facts[entry.alert] = _Facts(
-            kind=kind,
-            clinic=clinic,
-            bed=data.get("bed", known.bed if known else ""),
-            patient=data.get("patient", known.patient if known else ""),
-            since=known.since if known else entry.at,
-        )
-        self._facts.move_to_end(entry.alert)
-        while len(self._facts) > MAX_FACTS:
-            self._facts.popitem(last=False)
 
     def _request(self, entry: RegisterEntry, line: Line) -> None:
         request = msgspec.convert(line.data, _Request)
@@ -277,7 +240,7 @@ class Paging:
     def _subject(self, asked: _Asked) -> Subject:
         """What the page is about; of a case whose beginning is not known, what its id tells."""
         request = asked.request
-        facts = self._facts.get(asked.alert) or _Facts(asked.alert.rpartition(":")[2], "", "", "", asked.at)
+        facts = self._facts.of(asked.alert, asked.at)
         return Subject(
             alert=asked.alert,
             kind=facts.kind,
@@ -301,7 +264,7 @@ class Paging:
         several = len(asked) > 1
         page = compose(
             [self._subject(a) for a in asked],
-            name=f"summary/{_digest(*(d.page for d in dispatch.deliveries))}" if several else first.page,
+            name=f"summary/{digest(*(d.page for d in dispatch.deliveries))}" if several else first.page,
             level=asked[0].request.level,
             user=user,
             to=place.to,
@@ -320,25 +283,8 @@ class Paging:
                 asked = self._asked.get(gone.delivery.page)
                 hope = (asked is not None and asked.arrived) or self._outbox.has(gone.delivery.page)
                 detail = f"{gone.reason}: {gone.detail}" if gone.detail else gone.reason
-                made.append(_receipt(gone.delivery, "not_sent" if hope else "failed", now, detail))
+                made.append(receipt(gone.delivery, "not_sent" if hope else "failed", now, detail))
         return tuple(made)
-
-
-def _receipt(delivery: Delivery, state: str, now: float, detail: str) -> Command:
-    number = f"#{delivery.number}" if delivery.number > 1 else ""
-    data: dict[str, Any] = {
-        "page": delivery.page,
-        "state": state,
-        "channel": f"{delivery.channel}{number}",
-        "detail": detail[:500],
-    }
-    return Command(
-        id=f"receipt/{_digest(*map(str, (*delivery.key, state)))}",
-        alert=delivery.alert,
-        action="receipt",
-        at=now,
-        data={name: value for name, value in data.items() if value},
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -355,7 +301,3 @@ def _places(user: User, channels: Mapping[str, Channel]) -> dict[tuple[str, int]
             number = 1 + sum(channel == address.channel for channel, _ in found)
             found[address.channel, number] = _Place(address.to, address.names_allowed)
     return found or {(SCREEN, 1): _Place()}
-
-
-def _digest(*parts: str) -> str:
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:40]

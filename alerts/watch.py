@@ -2,7 +2,7 @@
 
 A clinic whose patients nobody sees and hears, a part of Leadwire of which nothing is heard, a queue that is
 worked off late: each is an alert as any other, with an id of its own derived from its beginning, on a
-stream that no device has (`STREAM`). The notifier sends it to phones (`paging.PHONE_KINDS`).
+stream that no device has (`STREAM`). The notifier sends it to phones (`case_facts.PHONE_KINDS`).
 
 Whether this very part is alive it cannot tell: that is for a probe elsewhere (docs/channels.md).
 """

@@ -1,95 +1,31 @@
-"""From register lines to messages and receipts: who gets what, and nothing is lost when killed anywhere."""
-
-from datetime import timedelta, timezone
-from typing import Any
+"""From register lines to messages and receipts: who gets what, and what it says."""
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from alerts import commands
-from alerts.channel_secrets import ChannelSecrets
-from alerts.channels import open_channels
 from alerts.channels.port import Sent
 from alerts.outbox import OutboxLimits
-from alerts.paging import Job, Paging, Step
-from leadwire.case import Command, Line, RegisterEntry
-from leadwire.network import Address, Network, User, to_item
+from alerts.paging import Step
+from leadwire.case import Command, Line
+from leadwire.network import Address, to_item
 from leadwire.story import apply
-
-T = 1_760_000_000.0
-CHANNELS = open_channels(ChannelSecrets())
-HOOK = Address(channel="webhook", to="https://a.example.org/x")
-SMS = Address(channel="sms", to="13800000000", names_allowed=True)
-MAIL = Address(channel="mail", to="a@example.org", names_allowed=True)
-ZONE = timezone(timedelta(hours=8))
-
-
-def user(name: str, *addresses: Address, **more: Any) -> User:
-    return User(id=name, name=name, roles=("technician",), addresses=addresses, **more)
-
-
-def network(*users: User) -> Network:
-    found = Network()
-    for u in users:
-        found.apply(to_item(u, key=f"k-{u.id}", at=T))
-    return found
-
-
-def raised(
-    case: str = "w.1:500:asystole", kind: str = "asystole", at: float = T, **data: Any
-) -> RegisterEntry:
-    alert = {
-        "type": "alert", "id": case, "version": 1, "stream": "w.1", "kind": kind, "priority": "high",
-        "category": "physiological", "state": "active", "onset": 500, "raised_at": at, "changed_at": at,
-        "evidence": {"rule": "r", "value": 4.0, "threshold": 4.0, "unit": "s"},
-    }  # fmt: skip
-    data = {"alert": alert, "clinic": "Shuanghe", "bed": "3", "patient": "李", "device": "d"} | data
-    return entry(case, Line(line="condition", state="raised", data=data), at=at)
-
-
-def requested(page: str, who: str = "li", at: float = T, **data: Any) -> RegisterEntry:
-    data = {"page": page, "user": who, "side": "hub", "level": 0, "duty": "technician"} | {
-        "priority": "high",
-        "kind": "alarm",
-        **data,
-    }
-    return entry(page.rpartition("/")[0], Line(line="page", state="requested", data=data), at=at)
-
-
-def page_line(page: str, state: str, at: float = T, **data: Any) -> RegisterEntry:
-    return entry(page.rpartition("/")[0], Line(line="page", state=state, data={"page": page, **data}), at=at)
-
-
-_numbers = iter(range(10**9))
-
-
-def entry(alert: str, *lines: Line, at: float) -> RegisterEntry:
-    cause = f"cause{next(_numbers)}"
-    return RegisterEntry(id=f"{cause}@{alert}", alert=alert, cause=cause, at=at, lines=lines)
-
-
-def as_entry(receipt: Command) -> RegisterEntry:
-    """What the desk writes of a receipt."""
-    line = Line(line="page", state=receipt.data["state"], data=receipt.data)
-    return RegisterEntry(
-        id=f"{receipt.id}@{receipt.alert}",
-        alert=receipt.alert,
-        cause=receipt.id,
-        at=receipt.at,
-        lines=(line,),
-    )
-
-
-def paging(net: Network, *entries: RegisterEntry, **more: Any) -> Paging:
-    found = Paging(CHANNELS, net, zone=ZONE, public_url="https://ecg.example.org/", **more)
-    for e in entries:
-        found.on_entry(e)
-    return found
-
-
-CASE = "w.1:500:asystole"
-P1 = f"{CASE}/p1"
+from tests.unit.paging_world import (
+    CASE,
+    CHANNELS,
+    HOOK,
+    MAIL,
+    P1,
+    SMS,
+    T,
+    as_entry,
+    entry,
+    network,
+    page_line,
+    paging,
+    raised,
+    requested,
+    user,
+)
 
 
 def test_a_page_goes_to_every_address_of_its_person():
@@ -357,98 +293,3 @@ def test_pages_of_long_ago_that_were_never_reported_are_given_up_by_name_and_the
     step = found.on_time(T)
     assert [j.page.id for j in step.jobs] == [f"{CASE}/p2"]
     assert [(r.data["page"], r.data["detail"]) for r in step.receipts] == [(P1, "expired")]
-
-
-# What may happen, in any order. "kill" loses everything but the register.
-ACTS = st.lists(
-    st.sampled_from(["page", "low", "sent", "failed", "rejected", "cancel", "time", "long", "tell", "kill"]),
-    max_size=60,
-)
-
-
-@settings(deadline=None)
-@given(acts=ACTS, data=st.data())
-def test_killed_anywhere_with_receipts_in_any_order_every_page_arrives_or_has_a_reason(acts, data):
-    net = network(user("li", HOOK, SMS), user("wang", MAIL))
-    register: list[RegisterEntry] = [raised()]
-    said: list[Command] = []  # receipts on their way to the desk
-    arrived: set[tuple[str, str]] = set()
-    reasons: dict[tuple[str, str], str] = {}
-    asked: dict[str, str] = {}
-    cancelled: set[str] = set()
-    flying: list[Job] = []
-    now = T
-    found = paging(net, *register)
-
-    def write(e: RegisterEntry) -> None:
-        register.append(e)
-        found.on_entry(e)
-
-    def heard(step: Step) -> None:
-        said.extend(step.receipts)
-        flying.extend(step.jobs)
-        for job in step.jobs:
-            if job.page.priority == "high":
-                assert len(job.dispatch.deliveries) == 1, "high priority leaves alone"
-            for d in job.dispatch.deliveries:
-                done = {
-                    (e.lines[0].data["page"], e.lines[0].data["channel"]) for e in register if is_outcome(e)
-                }
-                assert (d.page, d.channel) not in done, "what the register knows to be done is not done again"
-        for unsent in step.unsent:
-            reasons[unsent.delivery.page, unsent.delivery.channel] = unsent.reason
-
-    def land(how: str) -> None:
-        job = flying.pop(data.draw(st.integers(0, len(flying) - 1)))
-        if how == "sent":
-            arrived.update((d.page, d.channel) for d in job.dispatch.deliveries)
-            heard(found.on_sent(job, Sent(), now))
-        elif how == "failed":
-            heard(found.on_failed(job, "no", now))
-        else:
-            heard(found.on_rejected(job, "never", now))
-
-    def tell() -> None:
-        """The desk writes some of what was said, in any order."""
-        for receipt in data.draw(st.permutations(said)):
-            write(as_entry(receipt))
-        said.clear()
-
-    for act in acts:
-        if act in ("page", "low"):
-            page = f"{CASE}/p{len(asked)}"
-            who = data.draw(st.sampled_from(["li", "wang"]))
-            asked[page] = who
-            write(requested(page, who, at=now, priority="high" if act == "page" else "low"))
-        elif act in ("sent", "failed", "rejected") and flying:
-            land(act)
-        elif act == "cancel" and asked:
-            page = data.draw(st.sampled_from(sorted(asked)))
-            cancelled.add(page)
-            write(page_line(page, "cancelled", at=now))
-        elif act in ("time", "long"):
-            now += 1.0 if act == "time" else 61.0
-            heard(found.on_time(now))
-        elif act == "tell":
-            tell()
-        elif act == "kill":
-            flying.clear()
-            if data.draw(st.booleans()):  # else they were on their way already
-                said.clear()
-            found = paging(net, *register)
-
-    # At last everything works again, and nobody is killed any more.
-    for _ in range(60):
-        heard(found.on_time(now))
-        while flying:
-            land("sent")
-        tell()
-        now += 30.0
-    assert found.waiting == 0
-    for page, who in asked.items():
-        for channel in ("webhook", "sms") if who == "li" else ("mail",):
-            assert (page, channel) in arrived or (page, channel) in reasons or page in cancelled
-
-
-def is_outcome(e: RegisterEntry) -> bool:
-    return e.lines[0].line == "page" and e.lines[0].state in ("sent", "failed", "not_sent")
