@@ -99,9 +99,11 @@ class Network:
             An unknown kind, or not its shape; nothing has changed.
         """
         shape_of(item.kind)
-        there = {key: value for key, value in self._items[item.kind].items() if key != item.id}
-        if item.body is not None:
-            there[item.id] = from_item(item)
+        found = from_item(item) if item.body is not None else None
+        there = dict(self._items[item.kind])
+        there.pop(item.id, None)
+        if found is not None:
+            there[item.id] = found
         self._items[item.kind] = there
         self.version += 1
         return self
