@@ -17,7 +17,7 @@ from msgspec import Meta, Struct
 from alerts import callback, clinical, episodes, escalation, signal, stemi
 from alerts.draft import Draft, Refuse
 from leadwire.case import AlertId, Command
-from leadwire.network import CLINIC_ROLES
+from leadwire.network import CLINIC_ROLES, DUTY_ROLES
 from leadwire.ranges import Kind, Label, Time
 from leadwire.roster import Directory
 from leadwire.story import CLINIC, HUB, Case
@@ -280,7 +280,10 @@ def _is_of_clinic(directory: Directory, user: str) -> bool:
 
 def _acts_for_hub(draft: Draft, case: Case) -> bool:
     directory, user = draft.directory, draft.by
-    duties = set(directory.duties(user, draft.now))
+    roles = directory.roles(user)
+    duties = {
+        d for d, role in DUTY_ROLES.items() if role in roles and user in directory.on_duty(d, draft.now)
+    }
     if case.kind == episodes.TEST_KIND and any(p.user == user for p in case.pages.values() if p.side == HUB):
         return True
     return bool(duties if case.category == "technical" else duties - {"installer"})

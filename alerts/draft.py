@@ -7,10 +7,12 @@ lines. Nothing else changes a case, and nothing is changed before the whole entr
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from msgspec import structs
+
 from leadwire.case import AlertId, Line, LineName, RegisterEntry, UserId
 from leadwire.model import Priority
 from leadwire.roster import Directory
-from leadwire.story import Case, apply_line
+from leadwire.story import Case, after, apply_line
 
 
 class Refuse(Exception):
@@ -78,10 +80,10 @@ class Draft:
 
     def add(self, line: LineName, state: str, **data: Any) -> None:
         """Add a line. A value None is left out, but in `timers`, where it ends the timer that runs."""
-        runs = self._case.timers if self._case is not None else {}
-        timers = {k: v for k, v in data.pop("timers", {}).items() if v is not None or k in runs}
-        told = {k: v for k, v in data.items() if v is not None} | ({"timers": timers} if timers else {})
-        made = Line(line=line, state=state, data=told)
+        if (timers := data.get("timers")) is not None:
+            runs = self._case.timers if self._case is not None else {}
+            data["timers"] = {k: v for k, v in timers.items() if v is not None or k in runs} or None
+        made = Line(line=line, state=state, data={k: v for k, v in data.items() if v is not None})
         self.lines.append(made)
         self._case = apply_line(self._case, made, self._head)
 
@@ -118,9 +120,6 @@ class Draft:
             if user in (None, page.user):
                 self.add("page", "cancelled", page=page.id, reason=reason)
 
-    def entry(self) -> RegisterEntry:
-        """The entry with all lines."""
-        head = self._head
-        return RegisterEntry(
-            id=head.id, alert=head.alert, cause=head.cause, at=head.at, by=head.by, lines=tuple(self.lines)
-        )
+    def entry(self) -> tuple[RegisterEntry, Case]:
+        """The entry with all lines, and the case after it."""
+        return structs.replace(self._head, lines=tuple(self.lines)), after(self.case, self._head)

@@ -217,9 +217,7 @@ class DeskEngine:
         )
 
     def _decided(self, draft: Draft, now: float) -> Decision:
-        entry = draft.entry()
-        self._take(entry)
-        return Decision(entries=(entry, *self._follow(now)))
+        return Decision(entries=(self._taken(draft), *self._follow(now)))
 
     def _refused(
         self, alert: AlertId, cause: str, action: str, why: Refuse, now: float, by: UserId
@@ -261,9 +259,7 @@ class DeskEngine:
             draft.add("clinical", "note", text=f"timer {name} is not known", timers={name: None})
         if draft.case.timers.get(name) == at:
             raise BugError(f"timer {name} of a case was due and is still")
-        entry = draft.entry()
-        self._take(entry)
-        return entry
+        return self._taken(draft)
 
     def _follow(self, now: float) -> Iterator[RegisterEntry]:
         """What follows from the state alone, and does not stand in the register yet."""
@@ -300,12 +296,12 @@ class DeskEngine:
         self._dirty.pop(key, None)
 
     def _taken(self, draft: Draft) -> RegisterEntry:
-        entry = draft.entry()
-        self._take(entry)
+        entry, case = draft.entry()
+        self._take(entry, case)
         return entry
 
-    def _take(self, entry: RegisterEntry) -> None:
-        """The one place where the state changes: `entry` stands in the register."""
+    def _take(self, entry: RegisterEntry, case: Case | None = None) -> None:
+        """The one place where the state changes: `entry` stands in the register (`case`: as it is after)."""
         self._causes[entry.cause] = None
         if len(self._causes) > KEPT_CAUSES:
             self._causes.popitem(last=False)
@@ -313,7 +309,8 @@ class DeskEngine:
             if line.line == "network" and "cases" in line.data:
                 move = (line.data["from_user"], line.data["to_user"], line.data["id"])
                 self._moves |= dict.fromkeys(line.data["cases"], move)
-        case = apply(self._cases.get(entry.alert), entry) if entry.alert else None
+        if case is None and entry.alert:
+            case = apply(self._cases.get(entry.alert), entry)
         if case is None:
             return
         self._cases[case.id] = case

@@ -260,9 +260,9 @@ def receipt(draft: Draft, page_id: str, state: str, channel: str, detail: str) -
     if page.state == "cancelled":
         raise Refuse("page_over", f"{state} came for a page that was cancelled: {page.reason}")
     draft.add("page", state, page=page_id, channel=channel or None, detail=detail or None)
-    case = draft.case
-    if state != "failed" or case.pages[page_id].state != "failed":
+    if state != "failed" or page.state in ("delivered", "seen", "failed"):
         return
+    case = draft.case
     left = [p for p in case.open_pages(page.side) if p.level == page.level and p.kind == page.kind]
     if left:
         return

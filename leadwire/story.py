@@ -44,6 +44,7 @@ __all__ = [
     "Member",
     "Page",
     "PageState",
+    "after",
     "apply",
     "apply_line",
 ]
@@ -57,9 +58,12 @@ def apply(case: Case | None, entry: RegisterEntry) -> Case | None:
     """
     for line in entry.lines:
         case = apply_line(case, line, entry)
-    if case is not None:
-        case = structs.replace(case, entries=case.entries + 1, changed_at=entry.at)
-    return case
+    return after(case, entry) if case is not None else None
+
+
+def after(case: Case, entry: RegisterEntry) -> Case:
+    """The case to which all lines of `entry` were applied, as it is after it."""
+    return structs.replace(case, entries=case.entries + 1, changed_at=entry.at)
 
 
 def apply_line(case: Case | None, line: Line, entry: RegisterEntry) -> Case | None:
