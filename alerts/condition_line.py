@@ -22,16 +22,16 @@ _LEFT_ALONE = (Rule(priority="low", off=True),)
 """For an alert whose kind the pack no longer has: it stays until the condition ends."""
 
 
-def look(held: Held, known: str, announced: Announced, pack: Pack, now: float) -> Decision:
-    """Decide on the track `known` of a stream."""
+def look(
+    held: Held, known: str, announced: Announced, pack: Pack, now: float, rate: float | None = None
+) -> Decision:
+    """Decide on the track `known` of a stream; `rate` (1/min) if a tick just told it."""
     track = held.tracks[known]
     episode, moment = track.episode, held.moment
     rules = pack.rules.get(episode.kind, ()) if episode.kind in KINDS else ()
     if track.alert and not rules:
         rules = _LEFT_ALONE
-    if episode.end is None:
-        tracks.follow(track, moment)
-    tracks.judge(track, rules, pack.label, moment)
+    tracks.judge(track, rules, pack.label, moment, rate)
     if not track.alert:
         _join(held, known, rules, announced)
     until = moment.at if episode.end is None else episode.end
@@ -82,18 +82,23 @@ def _join(held: Held, known: str, rules: tuple[Rule, ...], announced: Announced)
     alert = announced.open(episode.stream, episode.kind)
     if alert is None:
         return
-    same = episode.onset <= alert.onset
+    reaches = episode.onset <= alert.onset and (episode.end is None or episode.end >= alert.onset)
+    same = known == alert.id or (reaches and not episode.withheld)
     back = not episode.withheld and tracks.lasting(track) and not any(rule.off for rule in rules)
     if not same and not back:
         return
     track.alert, track.grade = alert.id, _grade_of(alert, rules)
     for other in [i for i, t in held.tracks.items() if t.alert == alert.id and i != known]:
-        held.drop(other)
+        held.drop(other, joined=True)
 
 
 def _grade_of(alert: Alert, rules: tuple[Rule, ...]) -> int:
     """Which of `rules` an alert was raised by; the last one, if none of them."""
-    same = (i for i, rule in enumerate(rules) if rule.frozen(alert.rule.pack) == alert.rule)
+    same = (
+        i
+        for i, rule in enumerate(rules)
+        if (rule.priority, rule.frozen(alert.rule.pack)) == (alert.priority, alert.rule)
+    )
     return next(same, max(0, len(rules) - 1))
 
 

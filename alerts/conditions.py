@@ -125,7 +125,7 @@ class ConditionEngine:
             decision += self._on_episode(held, event, now)
         elif isinstance(event, HeartRate) and sample > held.moment.at:
             held.tick(event, now)
-            decision += self._advance(event.stream, held, now)
+            decision += self._advance(event.stream, held, now, event.rate)
         elif isinstance(event, Beat) and sample > held.moment.last_beat:
             held.beat(event)
         elif isinstance(event, DeviceStatus):
@@ -171,7 +171,7 @@ class ConditionEngine:
     def _pack(self, stream: str) -> Pack:
         return self._pack_of(stream, self._announced.infos.get(stream))
 
-    def _advance(self, stream: str, held: Held, now: float) -> Decision:
+    def _advance(self, stream: str, held: Held, now: float, rate: float | None = None) -> Decision:
         """Look again at everything that has begun on a stream."""
         if not held.tracks:
             return Decision()
@@ -179,7 +179,8 @@ class ConditionEngine:
         decision = Decision()
         for known in list(held.tracks):
             if known in held.tracks:
-                decision += look(held, known, self._announced, pack, now)
+                tracks.follow(held.tracks[known], held.moment, rate)
+                decision += look(held, known, self._announced, pack, now, rate)
         return decision
 
     def _on_episode(self, held: Held, episode: RhythmEpisode, now: float) -> Decision:
@@ -218,9 +219,8 @@ class ConditionEngine:
         limit = rule.at_most if rule is not None and rule.at_most is not None else 0.0
         level = status.battery
         open_ = [t.episode for t in held.tracks.values() if t.episode.kind == "battery_low"]
-        if open_ and (level is None or level > limit + BATTERY_BACK):
-            end = max(status.sample, open_[0].onset)
-            return self._on_episode(held, structs.replace(open_[0], end=end), now)
+        if open_ and status.sample > open_[0].onset and (level is None or level > limit + BATTERY_BACK):
+            return self._on_episode(held, structs.replace(open_[0], end=status.sample), now)
         if open_ or level is None or level > limit:
             return Decision()
         episode = RhythmEpisode(

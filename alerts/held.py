@@ -4,6 +4,7 @@ import msgspec
 from msgspec import Struct, field, structs
 
 from alerts import tracks
+from alerts.kinds import info_of
 from alerts.timing import Timing
 from alerts.tracks import Moment, Track
 from leadwire.errors import MessageRejected
@@ -31,6 +32,10 @@ class _State(Struct):
 
 _decoder = msgspec.msgpack.Decoder(_State)
 _encoder = msgspec.msgpack.Encoder()
+
+
+def _follows(track: Track) -> str:
+    return info_of(track.episode.kind).follows
 
 
 class Held:
@@ -63,9 +68,11 @@ class Held:
     def written(self) -> bytes | None:
         """The snapshot, if what it says has changed since it was written last."""
         s = self._state
-        # What every tick changes, the ticks will tell again.
-        lasting = {i: structs.replace(t, value=0.0) for i, t in s.tracks.items()}
-        content = _encoder.encode((lasting, s.done, s.timing.behind))
+        # What every tick changes, the ticks will tell again; a beat that ended a silence comes but once.
+        silences = any(_follows(t) == "silence" for t in s.tracks.values())
+        lasting = [structs.replace(t, value=0.0) if _follows(t) == "rate" else t for t in s.tracks.values()]
+        last_beat = s.moment.last_beat if silences else -1
+        content = _encoder.encode((lasting, s.done, s.timing.behind, last_beat))
         rested = s.moment.fs > 0 and s.moment.at - self._written_at < REST_S * s.moment.fs
         if content == self._written and (rested or self._written_at == s.moment.at):
             return None
@@ -89,8 +96,8 @@ class Held:
         return self._state.done
 
     def tick(self, rate: HeartRate, now: float) -> None:
-        """A second of samples is over; it says the heart rate."""
-        self.moment.at, self.moment.rate = rate.sample, rate.rate
+        """A second of samples is over."""
+        self.moment.at = rate.sample
         self._heard = now
         if self.moment.fs:
             self.timing.observe(rate.sample, self.moment.fs, now)
@@ -100,11 +107,13 @@ class Held:
             tracks.interval(track, beat.sample, beat.rr)
         self.moment.last_beat = beat.sample
 
-    def drop(self, known: str) -> None:
-        """A condition is done with. What was announced under its id is known anyhow; what was withheld may
-        still turn out to be true."""
+    def drop(self, known: str, *, joined: bool = False) -> None:
+        """A condition is done with; `joined`: another one has taken its alert over.
+
+        What was announced under its id is known anyhow; what was withheld may still turn out to be true.
+        """
         track = self.tracks.pop(known)
-        if track.alert == known or (not track.alert and track.episode.withheld):
+        if not joined and (track.alert == known or (not track.alert and track.episode.withheld)):
             return
         self.done[known] = self.moment.at
         oldest = self.moment.at - REMEMBER_S * self.moment.fs

@@ -53,11 +53,10 @@ class Track(Struct):
 
 
 class Moment(Struct):
-    """What a stream's last tick said: sample, rate in 1/min, the last R peak; -1 where there was none."""
+    """How far a stream has come: the sample of its last tick and of its last R peak; -1: none yet."""
 
     at: int = -1
     fs: float = 0.0
-    rate: float | None = None
     last_beat: int = -1
 
 
@@ -66,13 +65,15 @@ def begin(episode: RhythmEpisode) -> Track:
     return Track(episode=episode, value=episode.evidence.value)
 
 
-def follow(track: Track, now: Moment) -> None:
-    """Bring the value up to the tick."""
+def follow(track: Track, now: Moment, rate: float | None) -> None:
+    """Bring the value up to a tick that said `rate` (1/min); of a condition that is over it stays."""
+    if track.episode.end is not None:
+        return
     follows = info_of(track.episode.kind).follows
-    if follows == "rate" and now.rate is not None:
-        track.value = now.rate
-    elif follows == "peak" and now.rate is not None:
-        track.value = max(track.value, now.rate)
+    if follows == "rate" and rate is not None:
+        track.value = rate
+    elif follows == "peak" and rate is not None:
+        track.value = max(track.value, rate)
     elif follows == "silence" and now.fs:
         silent_from = max(track.episode.onset, now.last_beat)
         track.value = max(track.value, (now.at - silent_from) / now.fs - SETTLED_S)
@@ -84,8 +85,8 @@ def interval(track: Track, sample: int, rr: float | None) -> None:
         track.value = max(track.value, rr)
 
 
-def judge(track: Track, rules: tuple[Rule, ...], pack: str, now: Moment) -> None:
-    """Note which of `rules` (of the pack `pack`) hold at this tick."""
+def judge(track: Track, rules: tuple[Rule, ...], pack: str, now: Moment, rate: float | None = None) -> None:
+    """Note which of `rules` (of the pack `pack`) hold; `rate` is told by ticks alone (None: as it was)."""
     if track.pack != pack or len(track.since) != len(rules):
         track.pack, track.since, track.failing = pack, [-1] * len(rules), [-1] * len(rules)
         first = True
@@ -93,7 +94,7 @@ def judge(track: Track, rules: tuple[Rule, ...], pack: str, now: Moment) -> None
         first = False
     for i, rule in enumerate(rules):
         was = track.since[i] >= 0
-        if holds(rule, track, now.rate, was):
+        if holds(rule, track, rate, was):
             track.failing[i] = -1
             if not was:
                 track.since[i] = track.episode.onset if first or not _current(track, rule) else now.at
@@ -138,7 +139,7 @@ def ripe(track: Track, rules: tuple[Rule, ...], until: int, fs: float) -> int:
     Without a sampling rate (fs 0) time cannot be counted: nothing is delayed.
     """
     for i, rule in enumerate(rules):
-        if track.since[i] >= 0 and until - track.since[i] >= rule.delay_s * fs:
+        if track.since[i] >= 0 and track.failing[i] < 0 and until - track.since[i] >= rule.delay_s * fs:
             return i
     return -1
 
