@@ -118,6 +118,7 @@ COMMANDS: dict[str, Command] = {
     "settings": Command(
         "print every setting, its value and where it came from", _setting_options(), _settings
     ),
+    "watch": _module("say how each process is; fails if one is silent or late", "leadwire.probe"),
     "data": _module("list and fetch public ECG databases", "simulators.fetch"),
 }
 BENCH_HELP = "measure accuracy, speed and latency (`leadwire bench --list`)"

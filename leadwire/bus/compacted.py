@@ -7,6 +7,7 @@ from leadwire.bus.abstract import Bus, Record, TopicPartition
 from leadwire.errors import BusUnavailable
 from leadwire.topics import Topic
 
+MAX_RECORDS = 500
 SILENT_S = 30.0
 """The longest silence of the bus before the end is given up, in s."""
 
@@ -24,6 +25,11 @@ def read_all(bus: Bus, topic: Topic, partitions: Collection[int] | None = None) 
     BusUnavailable
         The bus is away, or went silent for `SILENT_S` before the end.
     """
+    return (record for record, inside in _read(bus, topic, partitions) if inside)
+
+
+def _read(bus: Bus, topic: Topic, partitions: Collection[int] | None) -> Iterator[tuple[Record, bool]]:
+    """Each record, and whether it was there at the call; those that came since only as far as polled."""
     ends = {
         TopicPartition(topic.name, number): end
         for number, end in bus.end_offsets(topic).items()
@@ -41,11 +47,14 @@ def read_all(bus: Bus, topic: Topic, partitions: Collection[int] | None = None) 
     try:
         heard = time.monotonic()
         while True:
-            for record in consumer.poll(1.0):
+            records = consumer.poll(1.0, MAX_RECORDS)
+            for record in records:
                 heard = time.monotonic()
-                if record.offset < ends.get(TopicPartition(record.topic, record.partition), 0):
-                    yield record
-            if consumer.assignment() and all(consumer.position(tp) >= end for tp, end in ends.items()):
+                tp = TopicPartition(record.topic, record.partition)
+                if tp in ends:
+                    yield record, record.offset < ends[tp]
+            there = consumer.assignment() and all(consumer.position(tp) >= end for tp, end in ends.items())
+            if there and len(records) < MAX_RECORDS:
                 return
             if time.monotonic() - heard > SILENT_S:
                 raise BusUnavailable(f"{topic.name} went silent before its end was read")
@@ -56,10 +65,11 @@ def read_all(bus: Bus, topic: Topic, partitions: Collection[int] | None = None) 
 def read_compacted(bus: Bus, topic: Topic, partitions: Collection[int] | None = None) -> dict[str, bytes]:
     """Return the last value of each key, in the order of publishing per partition, without deleted keys.
 
+    A value that replaces another one while this reads is taken: the other may be gone by then.
     Parameters and errors are those of `read_all`.
     """
     latest: dict[str, bytes] = {}
-    for record in read_all(bus, topic, partitions):
+    for record, _ in _read(bus, topic, partitions):
         latest.pop(record.key, None)
         if record.value is not None:
             latest[record.key] = record.value

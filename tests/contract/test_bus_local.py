@@ -236,6 +236,28 @@ class TestTime:
             c.close()
         bus.close()
 
+    def test_a_value_that_is_replaced_while_it_is_read_is_not_missed(self, bus: LocalBus) -> None:
+        topic = new_topic(1, compacted=True)
+        bus.create_topics([topic])
+        publish(bus, topic, [("busy", b"0"), ("calm", b"0")])
+        stop = threading.Event()
+
+        def replace() -> None:
+            producer = bus.producer()
+            while not stop.is_set():
+                producer.publish(topic, "busy", b"again")
+                producer.flush()
+            producer.close()
+
+        writer = threading.Thread(target=replace)
+        writer.start()
+        try:
+            for _ in range(30):
+                assert set(read_compacted(bus, topic)) == {"busy", "calm"}
+        finally:
+            stop.set()
+            writer.join()
+
     def test_compaction_frees_the_space(self, bus: LocalBus, path: Path) -> None:
         topic = new_topic(1, compacted=True)
         bus.create_topics([topic])
