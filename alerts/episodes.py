@@ -124,7 +124,7 @@ def _begun(draft: Draft, alert: Alert) -> None:
     """A new alert joins."""
     case, rule = draft.case, alert.rule
     if _comes_late(alert):
-        _join(draft, "chained", alert)
+        _join_late(draft, alert)
         return
     top = max((m.rank for m in case.members.values() if m.active), default=-1)
     kinds = {m.kind for m in case.members.values()}
@@ -138,6 +138,16 @@ def _begun(draft: Draft, alert: Alert) -> None:
         _join(draft, "recurred", alert)
         signal.break_through(draft, worse=alert.kind not in kinds)
         _again(draft, alert, "recurred")
+
+
+def _join_late(draft: Draft, alert: Alert) -> None:
+    """Listed, never sounded; a case of late data alone is called by the worst there was."""
+    case = draft.case
+    if case.late and alert.rule.rank > max(m.rank for m in case.members.values()):
+        priority: Priority = max(alert.priority, case.priority, key=RISING.__getitem__)
+        _join(draft, "upgraded", alert, priority=priority, was=case.kind)
+    else:
+        _join(draft, "chained", alert)
 
 
 def _upgrade(draft: Draft, alert: Alert) -> None:
