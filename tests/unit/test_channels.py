@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import json
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -27,6 +28,25 @@ def test_a_receiver_can_check_that_a_webhook_is_ours_fresh_and_unchanged():
     assert int(stamp) == int(NOW)
     assert mac == hmac.new(SECRET.encode(), f"{stamp}.".encode() + body, hashlib.sha256).hexdigest()
     assert headers["Leadwire-Page"] == json.loads(body)["page"] == "w.1:500:asystole/p1"
+
+
+def test_the_recipe_of_the_manual_accepts_what_is_ours_and_nothing_else(monkeypatch):
+    manual = (Path(__file__).parents[2] / "docs" / "channels.md").read_text(encoding="utf-8")
+    recipe: dict[str, Any] = {}
+    exec(manual.split("```python\n")[1].split("```")[0], recipe)
+    monkeypatch.setattr("time.time", lambda: NOW)
+    with stand("webhook") as here:
+        here.channel.send(page(here.to), NOW)
+        (body,), (headers,) = here.gateway.bodies, here.gateway.asked
+    header = headers["Leadwire-Signature"]
+    assert recipe["genuine"](header, body, SECRET)
+    assert not recipe["genuine"](header, body + b" ", SECRET)
+    assert not recipe["genuine"](header, body, "another key")
+    assert not recipe["genuine"](header.replace("t=1", "t=2"), body, SECRET)
+    monkeypatch.setattr("time.time", lambda: NOW + 301)
+    assert not recipe["genuine"](header, body, SECRET)
+    for rubbish in ("", "t=", "v1=", "t=x,v1=y", "t=1", "é,é"):
+        assert not recipe["genuine"](rubbish, body, SECRET)
 
 
 def test_a_webhook_says_the_same_at_every_attempt_and_never_its_own_address():
