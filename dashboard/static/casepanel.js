@@ -132,7 +132,7 @@ export class CasePanel {
         "div",
         { class: "buttons" },
         this.accept,
-        this.#button("decline", "decline", () => ({ reason: "" })),
+        this.#button("decline", "decline", { reason: "passed on" }),
         this.#button("acknowledge", "acknowledge", {}),
         this.#button("pause_audio", "pause_audio", { seconds: 120 }),
       ),

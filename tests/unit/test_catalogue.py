@@ -2,14 +2,18 @@
 
 import re
 import string
+from pathlib import Path
 from typing import get_args, get_type_hints
 
 import pytest
 
+from alerts.clinical import _REFUSED
 from dashboard.app import STATIC
 from leadwire import catalogue
 from leadwire.catalogue import CATALOGUE, LANGUAGES
 from leadwire.model import LinkEvent, Priority, QualityFlag
+
+ROOT = Path(__file__).resolve().parents[2]
 
 CONDITIONS = [
     "asystole",
@@ -78,3 +82,19 @@ def test_the_pages_ask_only_for_texts_that_exist_and_every_page_text_is_asked_fo
 def test_an_unknown_key_is_shown_as_it_is() -> None:
     assert catalogue.text("kind.new_condition", "zh") == "kind.new_condition"
     assert catalogue.text("ui.hidden", "zh", n=3) == "未显示报警：3"
+
+
+def test_every_refusal_of_the_desk_has_a_text_and_stands_in_the_manual() -> None:
+    source = "".join(f.read_text() for f in (ROOT / "alerts").glob("*.py"))
+    manual = (ROOT / "docs" / "alerts.md").read_text()
+    refusals = set(re.findall(r'Refuse\(\s*"([a-z_]+)"', source)) | {r for _, r in _REFUSED.items()}
+    assert len(refusals) > 15
+    assert {r for r in refusals if f"refusal.{r}" not in CATALOGUE} == set()
+    assert {r for r in refusals if f"`{r}`" not in manual} == set()
+
+
+def test_every_line_that_the_desk_writes_has_a_text() -> None:
+    source = "".join(f.read_text() for f in (ROOT / "alerts").glob("*.py"))
+    lines = set(re.findall(r'\.add\(\s*"(\w+)",\s*"(\w+)"', source))
+    assert len(lines) > 30
+    assert {f"{a}/{b}" for a, b in lines if f"line.{a}/{b}" not in CATALOGUE} == set()
