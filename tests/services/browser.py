@@ -31,7 +31,7 @@ ARGS = [
 ]
 
 # A busy machine is no failure.
-expect.set_options(timeout=20_000)
+expect.set_options(timeout=60_000)
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def chromium_path() -> str:
 def chromium(chromium_path: str) -> Iterator[Browser]:
     """One running Chromium; each page gets a fresh profile."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium_path, args=ARGS)
+        browser = playwright.chromium.launch(executable_path=chromium_path, args=ARGS, timeout=180_000)
         yield browser
         browser.close()
 
@@ -147,7 +147,7 @@ def open_page(chromium: Browser, ward: Ward) -> Iterator[OpenPage]:
         if px_per_mm is not None:
             context.add_init_script(f"localStorage.setItem('leadwire.px_per_mm', '{px_per_mm}')")
         page = context.new_page()
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(60_000)
         watch_page(page, ward.address, faults, outage)
         page.goto(ward.address + path)
         return page

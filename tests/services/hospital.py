@@ -95,7 +95,7 @@ class Hospital(Ward):
             info, kind=kind, priority=priority, **({"rule": AlertRule(pack="test 1")} | place | changes)
         )
         self.publish(ALERTS, stream, message)
-        self._producer.publish(COMMANDS, message.id, codec.encode(message)).result(10)
+        self._producer.publish(COMMANDS, message.id, codec.encode(message)).result(60)
         return message
 
     def register(self) -> list[RegisterEntry]:
