@@ -121,7 +121,8 @@ def test_a_lost_server_is_loud_and_on_its_return_no_alert_is_lost_or_doubled(
         ward.alert("s1", onset=onset)
     until(lambda: page.evaluate("window.got.length >= 13"))
     assert page.evaluate("window.got") == list(range(13))
-    expect(page.locator(".card")).to_have_count(13)
+    # A slow machine may have a card for the missing data, too.
+    expect(page.locator(".card[data-priority=high]")).to_have_count(13)
 
 
 def test_tiles_keep_their_places_when_beds_alarm_come_and_change_recordings(

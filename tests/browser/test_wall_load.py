@@ -100,12 +100,18 @@ def test_old_samples_that_arrive_now_are_called_late(ward: Ward, open_page: Open
     expect(page.locator(".tile .age")).to_have_text(re.compile(r"LATE [3-9]\d"))
 
 
-# The page by turns with and without the tiles' drawing, some times over. In every frame a peer draws the
-# samples that passed, as one line, into as many canvases of the same size: what a tile cannot do without.
+# By turns the tiles draw, and a peer: the samples that passed, as one line, into as many canvases of the same
+# size at the same places, which is what a tile cannot do without.
 TURNS = """async () => {
   const tiles = [...leadwire.tiles.values()];
-  const peers = tiles.map(({ canvas: { width, height } }) =>
-    Object.assign(document.createElement("canvas"), { width, height }).getContext("2d"));
+  const peers = tiles.map(({ canvas }) => {
+    const { left, top } = canvas.getBoundingClientRect();
+    const { width, height } = canvas;
+    const peer = Object.assign(document.createElement("canvas"), { width, height });
+    Object.assign(peer.style, { position: "fixed", left: `${left}px`, top: `${top}px` });
+    document.body.append(peer);
+    return peer.getContext("2d");
+  });
   const stroke = (c, x, n) => {
     c.clearRect(x, 0, 9 + n / 2, c.canvas.height);
     c.strokeStyle = "#3fe08f";
@@ -114,23 +120,26 @@ TURNS = """async () => {
     for (let i = 1; i <= n; i++) c.lineTo(x + i / 2, 50 + i);
     c.stroke();
   };
-  const result = { frames: { true: 0, false: 0 }, seconds: { true: 0, false: 0 }, spent: 0, peer: 0 };
+  const tile = { seconds: 0, ms: [] }, peer = { seconds: 0, ms: [] };
   for (let turn = 0; turn < 6; turn++) {
-    const on = turn % 2 === 0;
-    for (const tile of tiles) if (on) delete tile.draw; else tile.draw = () => {};
+    const own = turn % 2 === 0, it = own ? tile : peer;
+    for (const tile of tiles) if (own) delete tile.draw; else tile.draw = () => {};
     await new Promise(requestAnimationFrame);
-    const begin = performance.now(), spent = leadwire.spent, frames = leadwire.frames;
+    const begin = performance.now();
     for (let t = begin, last; t - begin < 700; ) {
+      const before = leadwire.spent;
       await new Promise(requestAnimationFrame);
       [last, t] = [t, performance.now()];
-      if (on) for (const c of peers) stroke(c, (t / 10) % 200, Math.ceil((t - last) / 4));
-      if (on) result.peer += (performance.now() - t) / 1000;
+      if (!own) for (const c of peers) stroke(c, (t / 10) % 200, Math.ceil((t - last) / 4));
+      it.ms.push(own ? 1000 * (leadwire.spent - before) : performance.now() - t);
     }
-    if (on) result.spent += leadwire.spent - spent;
-    result.frames[on] += leadwire.frames - frames;
-    result.seconds[on] += (performance.now() - begin) / 1000;
+    it.seconds += (performance.now() - begin) / 1000;
   }
-  return result;
+  return [tile, peer].map(({ seconds, ms }) => {
+    // In some frames another process has the processor: the quickest three quarters count.
+    const quick = ms.sort((a, b) => a - b).slice(0, Math.ceil(ms.length * 0.75));
+    return { rate: ms.length / seconds, ms: quick.reduce((a, b) => a + b) / quick.length };
+  });
 }"""
 
 
@@ -145,13 +154,10 @@ def test_thirty_tiles_cost_little_more_than_their_lines(
         until(lambda: page.evaluate("document.querySelectorAll('.tile[data-link=live]').length === 30"))
         until(lambda: page.evaluate("[...leadwire.tiles.values()].every(t => t.sweep.drawn > 250)"))
         took = page.evaluate(TURNS)
-    rates = {k: took["frames"][k] / took["seconds"][k] for k in ("true", "false")}
-    for name, value in (
-        ("frames_per_s", rates["true"]),
-        ("draw_ms", 1000 * took["spent"] / took["frames"]["true"]),
-    ):
-        record_property(name, value)
-    said = f"{rates} frames/s, {took['spent']:.3f} s of drawing, {took['peer']:.3f} s of the peer's"
+    tile, peer = took
+    record_property("frames_per_s", tile["rate"])
+    record_property("draw_ms", tile["ms"])
+    said = f"tiles {tile}, their peers {peer}"
     print(said)
-    assert took["spent"] < 10 * took["peer"], said
-    assert rates["true"] > rates["false"] / 4, said
+    assert tile["ms"] < 10 * max(peer["ms"], 0.1), said
+    assert tile["rate"] > peer["rate"] / 4, said
