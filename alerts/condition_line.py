@@ -13,7 +13,7 @@ from alerts.kinds import KINDS
 from alerts.pack_files import Pack
 from alerts.rules import Rule
 from alerts.tracks import Track
-from leadwire.model import Alert
+from leadwire.model import Alert, event_id
 
 HOLD_S = 60.0
 """A condition found in late data waits at most so long for the stream to catch up, in s."""
@@ -82,9 +82,10 @@ def _join(held: Held, known: str, rules: tuple[Rule, ...], announced: Announced)
     alert = announced.open(episode.stream, episode.kind)
     if alert is None:
         return
-    reaches = episode.onset <= alert.onset and (episode.end is None or episode.end >= alert.onset)
-    same = known == alert.id or (reaches and not episode.withheld)
-    back = not episode.withheld and tracks.lasting(track) and not any(rule.off for rule in rules)
+    over = episode.end is not None and episode.onset <= alert.onset <= episode.end
+    same = known == alert.id or (over and not episode.withheld)
+    back = episode.onset > alert.onset and not episode.withheld and tracks.lasting(track)
+    back = back and not any(rule.off for rule in rules)
     if not same and not back:
         return
     track.alert, track.grade = alert.id, _grade_of(alert, rules)
@@ -115,8 +116,11 @@ def _announce(
     track = held.tracks[known]
     episode = track.episode
     onset = max(episode.onset, track.since[grade])
-    before = announced.get(f"{episode.stream}:{onset}:{episode.kind}")
+    before = announced.get(event_id(episode.stream, onset, episode.kind))
+    before = before or announced.covering(episode.stream, episode.kind, onset)
     if before is not None:
+        if before.state == "active":
+            track.alert, track.grade, track.held_at = before.id, grade, -1.0
         return refuse(held, known, "known", f"version {before.version} of {before.id}")
     alert = announced.raised(
         episode.stream,
@@ -153,14 +157,15 @@ def _announced_one(
     said: tuple[Alert, ...] = ()
     if 0 <= grade < track.grade and not rules[grade].off and not track.episode.withheld:
         track.grade = grade
-        alert = _worse(track, rules[grade], alert, announced, pack, now)
-        said = (alert,)
+        if _grade_of(alert, rules) != grade:  # else it was raised so after the snapshot
+            alert = _worse(track, rules[grade], alert, announced, pack, now)
+            said = (alert,)
     if track.episode.end is not None:
         track.gone = track.episode.end if track.gone < 0 else track.gone
     elif tracks.lasting(track):
         track.gone = -1
     elif track.gone < 0:
-        track.gone = tracks.lapsed_at(track, held.moment)
+        track.gone = tracks.lapsed_at(track)
     if track.gone < 0 or not held.cleared(track.gone, rules[track.grade].clear_s, now):
         return Decision(said)
     evidence = alert.evidence

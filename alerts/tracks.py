@@ -149,9 +149,9 @@ def lasting(track: Track) -> bool:
     return any(since >= 0 for since in track.since)
 
 
-def lapsed_at(track: Track, now: Moment) -> int:
-    """Since which sample no rule has held."""
-    return max((f for f in track.failing if f >= 0), default=now.at)
+def lapsed_at(track: Track) -> int:
+    """Since which sample no rule has held that did; -1: none has yet (its alert is known from before)."""
+    return max(track.failing, default=-1)
 
 
 def evidence(track: Track, rule: Rule) -> Evidence:
