@@ -51,8 +51,11 @@ def chain_rules(case: Case, directory: Directory) -> tuple[StepRule, ...]:
     """The steps for `case`: none for what is only listed (low physiological alarms, tasks, late data).
 
     Technical alarms go to the clinic first, then to the hub, and after half an hour to the installer (the
-    chain for low), unless they are high: nobody watching, nothing running.
+    chain for low), unless they are high: nobody watching, nothing running. Whatever a person found to need
+    action is at least medium.
     """
+    if case.actionable:
+        return directory.chain("high" if case.priority == "high" else "medium", case.clinic)
     if case.task or case.late:
         return ()
     if case.category == "technical":
@@ -94,7 +97,8 @@ def begin(draft: Draft, kind: str = "alarm", *, chain: tuple[Step, ...] | None =
     draft.cancel_pages("raised_again", side=HUB)
     if chain is None:
         chain = freeze(draft.case, draft.directory, draft.now)
-    task = not chain and (draft.case.task or draft.case.late)
+    # What has no chain and has ended is on a list: somebody is asked for it the next day.
+    task = not chain and (draft.case.task or draft.case.late or not draft.case.active)
     timers = _NO_TIMERS | {"task": draft.now + TASK_S if task else None}
     draft.add("responsibility", "raised", chain=msgspec.to_builtins(chain), timers=timers)
     first = _next(draft.case, HUB, -1)
