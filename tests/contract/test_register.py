@@ -2,6 +2,9 @@
 
 import hashlib
 import json
+import signal
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -169,6 +172,39 @@ def test_several_processes_at_once_make_one_chain(archive_url):
     assert len(written(reader)) == 4 * 10 + 10
     whole(reader)
     reader.close()
+
+
+WRITER = """
+import sys
+from storage import open_archive
+from tests.contract.test_register import entry
+archive = open_archive(sys.argv[1])
+for number in range(100_000):
+    archive.add(entry(number, case=f"case-{number % 3}"))
+    if number % 7 == 6:
+        archive.flush(0.0)
+        print(number + 1, flush=True)
+"""
+
+
+def test_a_kill_leaves_a_whole_chain_and_doing_it_again_completes_it(fresh, archive_url):
+    archive, reader, _ = fresh
+    with subprocess.Popen(
+        [sys.executable, "-c", WRITER, archive_url], stdout=subprocess.PIPE, text=True
+    ) as process:
+        flushed = 0
+        for line in process.stdout:
+            flushed = int(line)
+            if flushed >= 100:
+                process.send_signal(signal.SIGKILL)
+                break
+    assert len(written(reader)) >= flushed
+    whole(reader)
+    there = reader.register.head().seq
+    entries = [entry(number, case=f"case-{number % 3}") for number in range(there + 20)]
+    put(archive, *entries)
+    assert written(reader) == entries
+    whole(reader)
 
 
 def test_cases_are_found_by_time_clinic_and_state(fresh):
