@@ -16,7 +16,7 @@ import msgspec
 
 from alerts import escalation
 from alerts.draft import Draft, Refuse
-from leadwire.story import CLINIC
+from leadwire.story import CLINIC, HUB
 from leadwire.story_parts import CALL_BACK_STATES
 
 FIRST_ATTEMPT_S = 60.0
@@ -100,6 +100,7 @@ def reached(draft: Draft, who: str) -> None:
     """Somebody of the clinic is there."""
     timers = {"attempt": None, "call_back": None, "read_back": draft.now + READ_BACK_S}
     draft.add("callback", "reached", who=who, timers=timers)
+    draft.cancel_pages("reached", side=HUB, kinds=("attempt", "call_back", "county_120"))
 
 
 def _next_contact(draft: Draft) -> None:
@@ -129,6 +130,7 @@ def read_back(draft: Draft, words: str, by: str) -> None:
     if waits:
         timers["clinic_acknowledge"] = draft.now + ACKNOWLEDGE_S
     draft.add("callback", "read_back", words=words, by=by, timers=timers)
+    draft.cancel_pages("read_back", kinds=("read_back",))
 
 
 def clinic_acknowledge(draft: Draft) -> None:
@@ -142,6 +144,7 @@ def clinic_acknowledge(draft: Draft) -> None:
     timers = {"clinic_acknowledge": None, "action": draft.now + ACTION_S}
     draft.add("callback", "clinic_acknowledged", timers=timers)
     draft.cancel_pages("acknowledged", side=CLINIC)
+    draft.cancel_pages("acknowledged", kinds=("clinic_acknowledge",))
 
 
 def state_action(draft: Draft, text: str) -> None:
@@ -149,6 +152,7 @@ def state_action(draft: Draft, text: str) -> None:
     _reached_at_least(draft, "reached", "not_reached")
     timers = {"clinic_acknowledge": None, "action": None, "outcome": draft.now + OUTCOME_S}
     draft.add("callback", "action_stated", text=text, timers=timers)
+    draft.cancel_pages("action_stated", kinds=("clinic_acknowledge", "action"))
 
 
 def outcome(draft: Draft, text: str) -> None:
@@ -156,6 +160,7 @@ def outcome(draft: Draft, text: str) -> None:
     _reached_at_least(draft, "reached", "not_reached")
     timers = {"clinic_acknowledge": None, "action": None, "outcome": draft.now + OUTCOME_S}
     draft.add("callback", "outcome", text=text, timers=timers)
+    draft.cancel_pages("outcome", kinds=("clinic_acknowledge", "action", "outcome"))
 
 
 # -------------------------------------------------------------------- what time brings

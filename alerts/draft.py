@@ -4,7 +4,7 @@ What may follow from an input is written as functions that take a `Draft`, read 
 lines. Nothing else changes a case, and nothing is changed before the whole entry stands.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from typing import Any
 
 from msgspec import structs
@@ -114,10 +114,17 @@ class Draft:
                 kind=kind,
             )
 
-    def cancel_pages(self, reason: str, *, side: str | None = None, user: UserId | None = None) -> None:
-        """End all open pages, on all channels (of one side, of one user)."""
+    def cancel_pages(
+        self,
+        reason: str,
+        *,
+        side: str | None = None,
+        user: UserId | None = None,
+        kinds: Container[str] | None = None,
+    ) -> None:
+        """End all open pages, on all channels (of one side, of one user, for some reasons)."""
         for page in self.case.open_pages(side):
-            if user in (None, page.user):
+            if user in (None, page.user) and (kinds is None or page.kind in kinds):
                 self.add("page", "cancelled", page=page.id, reason=reason)
 
     def entry(self) -> tuple[RegisterEntry, Case]:

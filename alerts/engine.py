@@ -23,6 +23,7 @@ from types import MappingProxyType
 
 from alerts import callback, clinical, commands, episodes, escalation, signal
 from alerts.draft import Draft, Refuse
+from alerts.episodes import PatientKey
 from leadwire.case import AlertId, Command, Line, NetworkItem, RegisterEntry, UserId
 from leadwire.errors import BugError
 from leadwire.model import Alert
@@ -86,11 +87,11 @@ class DeskEngine:
         self.directory = Directory(self.network)
         self._cases: dict[AlertId, Case] = {}
         self._alerts: dict[str, tuple[AlertId, int]] = {}  # alert -> its case, last version
-        self._patients: dict[str, dict[AlertId, None]] = {}  # patient -> open cases
+        self._patients: dict[PatientKey, dict[AlertId, None]] = {}  # patient -> open cases
         self._causes: OrderedDict[str, None] = OrderedDict()
         self._heap: list[tuple[float, AlertId]] = []
         self._due: dict[AlertId, float] = {}  # what of each case stands in the heap
-        self._dirty: dict[str, None] = {}  # patients of whom what hides what may have changed
+        self._dirty: dict[PatientKey, None] = {}  # patients of whom what hides what may have changed
         self._moves: dict[AlertId, tuple[UserId, UserId, str]] = {}  # case -> from, to, hand-over
 
     # ---------------------------------------------------------------- reading
@@ -136,7 +137,7 @@ class DeskEngine:
             draft = self._draft(case, case_id, cause, now)
             episodes.take(draft, alert)
             return self._decided(draft, now)
-        key = episodes.key_of(alert)
+        key = episodes.patient_key(alert)
         near = [self._cases[i] for i in self._patients.get(key, ())]
         near = [c for c in near if episodes.joins(c, alert, now)]
         if near:
@@ -275,7 +276,7 @@ class DeskEngine:
             key, _ = self._dirty.popitem()
             yield from self._hide(key, now)
 
-    def _hide(self, key: str, now: float) -> Iterator[RegisterEntry]:
+    def _hide(self, key: PatientKey, now: float) -> Iterator[RegisterEntry]:
         cases = [self._cases[i] for i in self._patients.get(key, ())]
         if len(cases) < 2 and not any(c.inhibited_by or c.hides for c in cases):
             return
@@ -285,14 +286,14 @@ class DeskEngine:
                 draft = self._draft(case, case.id, _time_cause(case), now)
                 episodes.inhibit(draft, by)
                 yield self._taken(draft)
-        for case in cases:
-            hides = [c for c in cases if hidden.get(c.id) == case.id]
-            known = (set(case.hides), case.hidden_priority)
-            if ({c.id for c in hides}, episodes.highest(hides)) != known:
-                case = self._cases[case.id]
-                draft = self._draft(case, case.id, _time_cause(case), now)
+        for case_id in [c.id for c in cases]:
+            case = self._cases[case_id]
+            hides = [self._cases[i] for i, by in hidden.items() if by == case_id]
+            if hides or case.hides:
+                draft = self._draft(case, case_id, _time_cause(case), now)
                 episodes.hide(draft, hides)
-                yield self._taken(draft)
+                if draft.lines:
+                    yield self._taken(draft)
         self._dirty.pop(key, None)
 
     def _taken(self, draft: Draft) -> RegisterEntry:
@@ -325,7 +326,7 @@ class DeskEngine:
         self._arm(case)
 
     def _index(self, case: Case) -> None:
-        key = episodes.patient_key(case.clinic, case.bed, case.patient, case.stream)
+        key = episodes.patient_key(case)
         there = self._patients.setdefault(key, {})
         if case.closed:
             there.pop(case.id, None)

@@ -23,13 +23,14 @@ from leadwire.story import HUB, RISING, Case, Member
 TEST_KIND = "test_alarm"
 
 
-def patient_key(clinic: str, bed: str, patient: str, stream: str) -> str:
+PatientKey = tuple[str, str, str]
+
+
+def patient_key(of: Alert | Case) -> PatientKey:
     """What groups the alerts of a patient: the clinic's label for them, or their bed, or only the stream."""
-    return f"{clinic}/{patient or bed}" if clinic and (patient or bed) else f"stream/{stream}"
-
-
-def key_of(alert: Alert) -> str:
-    return patient_key(alert.clinic, alert.bed, alert.patient, alert.stream)
+    if of.clinic and of.patient:
+        return (of.clinic, "patient", of.patient)
+    return (of.clinic, "bed", of.bed) if of.clinic and of.bed else ("", "stream", of.stream)
 
 
 def joins(case: Case, alert: Alert, now: float) -> bool:
@@ -129,7 +130,7 @@ def _begun(draft: Draft, alert: Alert) -> None:
     top = max((m.rank for m in case.members.values() if m.active), default=-1)
     kinds = {m.kind for m in case.members.values()}
     highest_rank = max(m.rank for m in case.members.values())
-    siren = case.task and rule.notify != "task"
+    siren = case.late or (case.task and rule.notify != "task")
     if RISING[alert.priority] > RISING[case.priority] or rule.rank > highest_rank or siren:
         _upgrade(draft, alert)
     elif rule.rank < top:
@@ -154,7 +155,7 @@ def _upgrade(draft: Draft, alert: Alert) -> None:
     """Something worse: it sounds whatever was paused, and the chain is that of its priority."""
     case = draft.case
     priority: Priority = max(alert.priority, case.priority, key=RISING.__getitem__)
-    rises = RISING[priority] > RISING[case.priority] or (case.task and alert.rule.notify != "task")
+    was_listed = case.late or (case.task and alert.rule.notify != "task")
     _join(
         draft,
         "upgraded",
@@ -163,14 +164,15 @@ def _upgrade(draft: Draft, alert: Alert) -> None:
         latching=case.latching or alert.rule.latching,
         can_be_off=case.can_be_off and alert.rule.can_be_off,
         task=False if case.task and alert.rule.notify != "task" else None,
+        late=False if case.late else None,
         was=case.kind,
     )
     signal.break_through(draft, worse=True)
-    _again(draft, alert, "upgraded", rises=rises)
+    _again(draft, alert, "upgraded", anew=was_listed or RISING[priority] > RISING[case.priority])
 
 
-def _again(draft: Draft, alert: Alert, kind: str, *, rises: bool = False) -> None:
-    """Who must look because of a new alert in a case that some have dealt with already."""
+def _again(draft: Draft, alert: Alert, kind: str, *, anew: bool = False) -> None:
+    """Who must look because of a new alert in a case that is known already; `anew`: by a new chain."""
     case = draft.case
     if "close" in case.timers:
         draft.add("clinical", "stays_open", timers={"close": None})
@@ -181,7 +183,7 @@ def _again(draft: Draft, alert: Alert, kind: str, *, rises: bool = False) -> Non
     if case.owner:
         if serious:
             escalation.call_owner(draft, kind)
-    elif rises or case.responsibility == "released":
+    elif anew or case.responsibility == "released":
         escalation.begin(draft, kind)
     elif kind == "upgraded":
         # The chain goes on: beginning it anew would make the next step later.
@@ -270,10 +272,16 @@ def highest(cases: Iterable[Case]) -> Priority | None:
 
 
 def hide(draft: Draft, hidden: Iterable[Case]) -> None:
-    """Show how many it hides, and take over the highest priority among them."""
+    """Show how many it hides, take over the highest priority among them, and sound for them."""
     cases = list(hidden)
     ids = [c.id for c in cases]
-    draft.add("condition", "hiding", cases=ids, count=len(ids), priority=highest(cases))
+    if (set(ids), highest(cases)) != (set(draft.case.hides), draft.case.hidden_priority):
+        draft.add("condition", "hiding", cases=ids, count=len(ids), priority=highest(cases))
+    # What would have sounded since somebody made this one quiet sounds here.
+    began = max((c.last.get(f"signal/{s}", 0.0) for c in cases for s in signal.AUDIBLE), default=0.0)
+    changed = max(at for name, at in draft.case.last.items() if name.startswith("signal/"))
+    if began > changed:
+        signal.break_through(draft, worse=True)
 
 
 def test_alert(id: str, clinic: str, now: float) -> Alert:

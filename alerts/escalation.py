@@ -41,6 +41,24 @@ CLINIC_OVERDUE_S: Mapping[Priority, float | None] = MappingProxyType(
 )
 """From telling the clinic until its silence is overdue, in s; None: never."""
 
+FIELD_LEASE_S = 4 * 3600.0
+"""Whoever takes a technical case that is not high may have to drive there, in s."""
+
+ASKING = frozenset(
+    {
+        "alarm",
+        "upgraded",
+        "recurred",
+        "lease_expired",
+        "exhausted",
+        "task",
+        "test",
+        "handed_over",
+        "clinic_overdue",
+    }
+)
+"""Pages that ask for an owner; the others are about a step of the call-back that is overdue."""
+
 TEST_S = 600.0
 """A test alarm that nobody has accepted by then has failed, in s."""
 
@@ -73,7 +91,7 @@ def freeze(case: Case, directory: Directory, now: float) -> tuple[Step, ...]:
         if rule.side == CLINIC and not case.clinic:
             continue
         after_s = max(0.0, rule.after_s - passed)
-        users = directory.step_users(rule, case.clinic, now + after_s)
+        users = _people(case, directory, rule, now + after_s)
         steps.append(
             Step(
                 level=level if rule.side == HUB else 0,
@@ -87,6 +105,12 @@ def freeze(case: Case, directory: Directory, now: float) -> tuple[Step, ...]:
     return tuple(steps)
 
 
+def _people(case: Case, directory: Directory, rule: StepRule, at: float) -> tuple[UserId, ...]:
+    """Whom `rule` means at `at`: only people who may see the clinic's patients can answer."""
+    users = directory.step_users(rule, case.clinic, at)
+    return tuple(u for u in users if not case.clinic or directory.may_see(u, case.clinic))
+
+
 def _next(case: Case, side: str, after: int) -> tuple[int, Step] | None:
     return next(((i, s) for i, s in enumerate(case.chain) if s.side == side and i > after), None)
 
@@ -94,7 +118,7 @@ def _next(case: Case, side: str, after: int) -> tuple[int, Step] | None:
 def begin(draft: Draft, kind: str = "alarm", *, chain: tuple[Step, ...] | None = None) -> None:
     """Raise the case, or raise it anew: a fresh chain from now on."""
     told = draft.case.clinic_side in ("seen", "with_patient") and kind not in ("alarm", "upgraded")
-    draft.cancel_pages("raised_again", side=HUB)
+    draft.cancel_pages("raised_again", side=HUB, kinds=ASKING)
     if chain is None:
         chain = freeze(draft.case, draft.directory, draft.now)
     # What has no chain and has ended is on a list: somebody is asked for it the next day.
@@ -117,7 +141,7 @@ def begin(draft: Draft, kind: str = "alarm", *, chain: tuple[Step, ...] | None =
 def _advance(draft: Draft, since: float, kind: str = "alarm") -> None:
     """Take the next step of the hub's side, whose time was `since`; nobody there: the one after, at once."""
     for page in draft.case.open_pages(HUB):
-        if page.state != "timed_out":
+        if page.state != "timed_out" and page.kind in ASKING:
             draft.add("page", "timed_out", page=page.id)
     while (found := _next(draft.case, HUB, draft.case.step)) is not None:
         number, step = found
@@ -146,7 +170,7 @@ def _exhaust(draft: Draft) -> None:
     last = next((s for s in reversed(case.chain) if s.side == HUB), None)
     duty = last.duty if last is not None and case.priority == "low" else "chief"
     rule = StepRule(side="hub", duty=duty, after_s=0.0)
-    users = directory.step_users(rule, case.clinic, draft.now)
+    users = _people(case, directory, rule, draft.now)
     users = users or next((s.users for s in case.chain if s.duty == duty), ())
     # Who declines has heard it; the next time they are asked again.
     users = tuple(u for u in users if u != draft.by)
@@ -219,12 +243,14 @@ def own(draft: Draft, user: UserId, *, taken_from: UserId = "", handover: str = 
         handover=handover or None,
         timers={"escalate": None, "task": None, "lease": until},
     )
-    draft.cancel_pages("accepted", side=HUB)
+    draft.cancel_pages("accepted", side=HUB, kinds=ASKING)
 
 
 def lease_s(case: Case) -> float:
     """How long an owner may go without a clinical step, in s."""
-    return TASK_S if case.task or case.late else LEASE_S
+    if case.task or case.late:
+        return TASK_S
+    return FIELD_LEASE_S if case.category == "technical" and case.priority != "high" else LEASE_S
 
 
 def decline(draft: Draft, user: UserId, reason: str) -> None:
@@ -234,7 +260,7 @@ def decline(draft: Draft, user: UserId, reason: str) -> None:
     if not paged and case.owner != user:
         raise Refuse("not_paged", f"{user} came; somebody who was paged, or has it, was expected")
     draft.add("responsibility", "declined", user=user, reason=reason)
-    draft.cancel_pages("declined", side=HUB, user=user)
+    draft.cancel_pages("declined", side=HUB, user=user, kinds=ASKING)
     if case.owner == user:
         draft.add("responsibility", "lease_expired", owner=user, timers={"lease": None})
         begin(draft, "lease_expired")

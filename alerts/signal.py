@@ -15,6 +15,7 @@ MAX_ALARM_OFF_S = 12 * 3600.0
 MIN_REMINDER_S, MAX_REMINDER_S, REMINDER_S = 120.0, 180.0, 150.0
 """After acknowledging, s: a rule's `reminder_s` within these; a high alarm without one takes the last."""
 
+AUDIBLE = ("sounding", "reminder")
 TIMERS = ("sound", "reminder")
 NO_TIMERS = dict.fromkeys(TIMERS)
 

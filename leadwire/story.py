@@ -139,9 +139,8 @@ def _condition(case: Case, line: Line, entry: RegisterEntry) -> dict[str, Any]:
     if state == "upgraded":
         alert = msgspec.convert(data["alert"], Alert)
         changes |= {"kind": alert.kind, "alert": alert, "priority": data.get("priority", case.priority)}
-    if state in ("upgraded", "downgraded", "recurred"):
-        changes["now_kind"] = data.get("now_kind", changes.get("kind", case.now_kind))
-        changes["now_priority"] = data.get("now_priority", changes.get("priority", case.now_priority))
+    if "now_kind" in data:
+        changes |= {"now_kind": data["now_kind"], "now_priority": data["now_priority"]}
     for name in ("late", "task", "latching", "can_be_off"):
         if name in data:
             changes[name] = data[name]
