@@ -108,7 +108,7 @@ class _Rate:
         beats = now.beats[-1 - FIVE_BEATS :]
         if self._sign > 0 or not now.fresh or len(beats) <= FIVE_BEATS or now.rate is None:
             return None
-        rate = 60.0 * FIVE_BEATS * now.fs / (beats[-1] - beats[0])
+        rate = 60.0 * FIVE_BEATS * now.fs / float(beats[-1] - beats[0])
         return rate if rate <= self._limits[1] + ACCURACY and now.rate < self._limits[0] else None
 
     def _doubt(self, now: Second, limit: float) -> str:

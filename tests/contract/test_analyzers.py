@@ -31,7 +31,10 @@ RELAXED = settings(
 
 
 def run(analyzer: Analyzer, chunks: list[SampleChunk]) -> list[StreamEvent]:
-    return [event for c in chunks for event in analyzer.process(c)]
+    events = [event for c in chunks for event in analyzer.process(c)]
+    for event in events:
+        codec.encode(event)  # a number of numpy's in it would stop the stage
+    return events
 
 
 def known_at(event: StreamEvent) -> int:

@@ -1,6 +1,7 @@
 """The demonstration's beds alarm within a minute where they are meant to, and not on a quiet bed."""
 
 from dsp.pipeline import StreamAnalyzer
+from leadwire import codec
 from leadwire.model import RhythmEpisode, SampleChunk
 from leadwire.settings import Limits
 from simulators import ward
@@ -25,7 +26,9 @@ def conditions(source: Source, seconds: float) -> set[str]:
             receive_time=first / source.fs,
             lead_off=source.lead_off(first),
         )
-        found |= {e.kind for e in analyzer.process(chunk) if isinstance(e, RhythmEpisode) and not e.withheld}
+        events = analyzer.process(chunk)
+        assert all(codec.encode(e) for e in events)
+        found |= {e.kind for e in events if isinstance(e, RhythmEpisode) and not e.withheld}
     return found
 
 
