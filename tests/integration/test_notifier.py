@@ -13,15 +13,16 @@ from alerts.channel_secrets import ChannelSecrets
 from alerts.channels import open_channels
 from alerts.desk_stage import DeskStage
 from alerts.notifier import NotifierStage
+from benchmarks.child import Child
 from leadwire import codec
 from leadwire.bus import Bus
-from leadwire.bus.compacted import read_all
+from leadwire.bus.compacted import read_all, read_compacted
 from leadwire.bus.local import LocalBus
 from leadwire.case import Command, Line, RegisterEntry
 from leadwire.messages import Message
 from leadwire.network import Address, Clinic, User, to_item
 from leadwire.runner import Runner, Stage
-from leadwire.topics import COMMANDS, REGISTER, TOPICS
+from leadwire.topics import COMMANDS, REGISTER, TOPICS, WATCH
 from tests.contract.gateways import SECRET, Gateway, http_gateway
 from tests.services.hospital import eventually
 
@@ -175,3 +176,35 @@ def test_a_gateway_that_hangs_holds_up_no_other(bus):
         until(lambda: len(fast.bodies) >= 1)
         assert slow.hold is not None
         assert not slow.hold.is_set()
+
+
+def test_a_process_killed_in_mid_message_sends_it_again_and_its_log_shows_no_secret(tmp_path):
+    """`leadwire alerts` as it is run: settings, desk, notifier, heartbeat and all."""
+    with http_gateway() as gateway:
+        secrets = tmp_path / "channels"
+        secrets.write_text(
+            f"webhook:127.0.0.1:{gateway.port} {SECRET}\n"
+            f"@ward json://user:{SECRET}@127.0.0.1:{gateway.port}/apprise\n"
+        )
+        settings = {"CHANNELS_FILE": str(secrets), "PUBLIC_URL": "https://ecg.example.org"}
+        bus = LocalBus(str(tmp_path / "bus.sqlite"))
+        bus.create_topics(TOPICS.values())
+        set_up(bus, gateway)
+        gateway.hold = threading.Event()
+        child = Child(tmp_path, settings, ("alerts",))
+        order_test_alarm(bus)
+        until(lambda: len(gateway.bodies) >= 2)
+        child.kill()
+        assert {x.state for x in page_lines(bus)} == {"requested"}
+        gateway.hold.set()
+        gateway.hold = None
+        before = len(gateway.bodies)
+        with Child(tmp_path, settings, ("alerts",)) as again:
+            until(lambda: len(gateway.bodies) >= before + 2)
+            until(lambda: {x.state for x in page_lines(bus)} >= {"sent", "delivered"})
+            assert again.stop() == 0, again.said()
+        assert SECRET not in child.said() + again.said()
+        assert "/hook" not in child.said() + again.said(), "nor an address"
+        left = [name for name in read_compacted(bus, WATCH) if name.endswith(f"/{again.process.pid}")]
+        assert left == [], "it said goodbye"
+        bus.close()
