@@ -18,7 +18,7 @@ ZONE = timezone(timedelta(hours=8))
 
 
 def user(name: str, *addresses: Address, **more: Any) -> User:
-    return User(id=name, name=name, roles=("technician",), addresses=addresses, **more)
+    return User(id=name, name=name, addresses=addresses, **{"roles": ("technician",)} | more)
 
 
 def network(*users: User) -> Network:
