@@ -76,14 +76,14 @@ def _why_not(track: Track, rules: tuple[Rule, ...], grade: int, pack: Pack) -> t
 
 
 def _join(held: Held, known: str, rules: tuple[Rule, ...], announced: Announced) -> None:
-    """While an alert of its kind is active, a condition is part of it: it is back, or it never went."""
+    """While an alert of its kind is active, a condition is part of it: it is back, or this is its end."""
     track = held.tracks[known]
     episode = track.episode
     alert = announced.open(episode.stream, episode.kind)
     if alert is None:
         return
-    over = episode.end is not None and episode.onset <= alert.onset <= episode.end
-    same = known == alert.id or (over and not episode.withheld)
+    over = episode.end is not None and episode.onset <= alert.onset < max(episode.end, episode.onset + 1)
+    same = over and (known == alert.id or not episode.withheld)
     back = episode.onset > alert.onset and not episode.withheld and tracks.lasting(track)
     back = back and not any(rule.off for rule in rules)
     if not same and not back:
