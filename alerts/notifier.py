@@ -7,7 +7,7 @@ message may come twice, and is never missed.
 
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, tzinfo
 from queue import Empty, SimpleQueue
 
 import msgspec
@@ -57,7 +57,7 @@ class NotifierStage:
     public_url
         For links; empty: none.
     clock, zone
-        The time, and the one that people read (the machine's own by default).
+        The time, and the zone of the times that people read.
     """
 
     name = "notifier"
@@ -71,14 +71,14 @@ class NotifierStage:
         public_url: str = "",
         limits: OutboxLimits | None = None,
         clock: Clock | None = None,
-        zone: tzinfo | None = None,
+        zone: tzinfo = UTC,
     ) -> None:
         self._bus = bus
         self._channels = channels
         self._url = public_url
         self._limits = limits
         self._clock = clock or SystemClock()
-        self._zone = zone or datetime.now().astimezone().tzinfo or UTC
+        self._zone = zone
         self._follower: Follower | None = None
         self._paging: Paging | None = None
 

@@ -18,6 +18,7 @@ from prometheus_client import start_http_server
 from leadwire.bus import Bus, open_bus
 from leadwire.errors import BugError, LeadwireError, RetryError, SettingError
 from leadwire.heartbeat import Heartbeat, Progress
+from leadwire.local_time import zone_of
 from leadwire.runner import Runner, Stage
 from leadwire.settings import Settings
 from leadwire.topics import TOPICS
@@ -192,7 +193,12 @@ def _stage(name: str, settings: Settings, bus: Bus, running: ExitStack) -> Stage
         from alerts.channels import open_channels
         from alerts.notifier import NotifierStage
 
-        return NotifierStage(bus, open_channels(read_secrets(settings.channels_file)), settings.public_url)
+        channels = open_channels(read_secrets(settings.channels_file))
+        try:
+            zone = zone_of(settings.time_zone)
+        except ValueError as why:
+            raise SettingError(f"time_zone: {why}") from None
+        return NotifierStage(bus, channels, settings.public_url, zone=zone)
     if name == "watch":
         from alerts.pack_files import load_pack
         from alerts.watch import WatchLimits

@@ -102,7 +102,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
         str, _help("file with the secret that signs sessions; made on the first start")
     ] = "leadwire-data/session.key"
     time_zone: Annotated[
-        str, _help("the hub's time zone, for rosters and for the days and months of statistics")
+        str, _help("the hub's time zone, for rosters, times in messages, days and months of statistics")
     ] = "Asia/Shanghai"
     metrics_host: Annotated[str, _help("address that this process serves /metrics on")] = "127.0.0.1"
     metrics_port: Annotated[
