@@ -166,6 +166,12 @@ def named_pack(name: str, folder: str = "") -> Pack:
     return read_pack(own) if folder and own.is_file() else shipped_pack(name)
 
 
+def available(folder: str = "") -> dict[str, Pack]:
+    """Every pack that can be named: those that come along, and those in `folder`."""
+    own = sorted(file.stem for file in Path(folder).glob("*.toml")) if folder else []
+    return {name: named_pack(name, folder) for name in sorted({*shipped(), *own})}
+
+
 def read_pack(file: Path, depth: int = 0) -> Pack:
     """Read and check one file; see `load_pack`."""
     try:

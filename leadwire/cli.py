@@ -104,13 +104,26 @@ def _settings(args: argparse.Namespace) -> int:
     return 0
 
 
+def _alerts_arguments(parser: argparse.ArgumentParser) -> None:
+    from leadwire import pack_commands
+
+    _setting_options()(parser)
+    pack_commands.add_arguments(parser)
+
+
+def _alerts(args: argparse.Namespace) -> int:
+    from leadwire import pack_commands
+
+    return pack_commands.run(args, _load(args)) if args.what else _role("alerts")(args)
+
+
 COMMANDS: dict[str, Command] = {
     "up": Command("run every role in one process", _setting_options(), _up),
     "demo": Command("up, with patients, and the page's address", _demo_arguments, _demo),
     "replay": _module("play WFDB records as if from devices", "simulators.replay"),
     "ingest": Command("the gateway: devices -> ecg.chunks", _setting_options(), _role("ingest")),
     "dsp": Command("the detectors: ecg.chunks -> ecg.events", _setting_options(), _role("dsp")),
-    "alerts": Command("events -> alerts: ecg.events -> ecg.alerts", _setting_options(), _role("alerts")),
+    "alerts": Command("events -> alerts -> people; `packs`, `diff`: its rules", _alerts_arguments, _alerts),
     "archive": Command("everything -> the archive", _setting_options(), _role("archive")),
     "dashboard": Command("the pages and their websockets", _setting_options(), _role("dashboard")),
     "admin": _module("the network: clinics, users, shifts, passwords", "leadwire.admin"),

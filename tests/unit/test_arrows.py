@@ -17,7 +17,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "simulators": {"leadwire", "ingest.protocols"},
     "benchmarks": {"leadwire", "ingest", "dsp", "alerts", "storage", "dashboard", "simulators"},
 }
-WIRING = {"leadwire/cli.py", "leadwire/roles.py"}
+WIRING = {"leadwire/cli.py", "leadwire/roles.py", "leadwire/pack_commands.py"}
 """They bring the packages together and may import all of them."""
 
 HOMES: dict[str, tuple[str, ...]] = {
