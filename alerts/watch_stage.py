@@ -4,6 +4,7 @@ ecg.watch has one partition, so one process decides; what it published stands on
 """
 
 from collections.abc import Iterable
+from typing import TypeVar
 
 import structlog
 
@@ -23,6 +24,8 @@ from leadwire.runner import Outgoing
 from leadwire.topics import ALERTS, COMMANDS, NETWORK, STREAMS, WATCH, Topic
 
 log = structlog.get_logger(__name__)
+
+M = TypeVar("M", Alert, WatchReport)
 
 
 class WatchStage:
@@ -55,15 +58,18 @@ class WatchStage:
         watch = Watch(self._limits, self._rule)
         self._network = Network()
         ours = (
-            codec.decode_as(record.value, Alert)
+            _read(record.value, Alert)
             for record in read_all(self._bus, ALERTS)
             if record.value is not None and record.key.startswith(STREAM)
         )
         reports = {
-            process: codec.decode_as(value, WatchReport)
-            for process, value in read_compacted(self._bus, WATCH).items()
+            process: _read(value, WatchReport) for process, value in read_compacted(self._bus, WATCH).items()
         }
-        watch.take_over(ours, reports, self._steady.now())
+        watch.take_over(
+            (alert for alert in ours if alert is not None),
+            {process: report for process, report in reports.items() if report is not None},
+            self._steady.now(),
+        )
         self._watch = watch
         self._follower = Follower(self._bus, (NETWORK, STREAMS), self._learn)
 
@@ -114,6 +120,15 @@ class WatchStage:
         except (RejectError, ValueError) as why:
             log.warning("passed over", topic=record.topic, offset=record.offset, why=str(why))
         watch.has_people = any(user.active for user in self._network.users.values())
+
+
+def _read(value: bytes, kind: type[M]) -> M | None:
+    """The message; None if it is none: it was quarantined when it came."""
+    try:
+        return codec.decode_as(value, kind)
+    except RejectError as why:
+        log.warning("passed over", why=str(why))
+        return None
 
 
 def _published(alert: Alert) -> tuple[Outgoing, Outgoing]:

@@ -22,7 +22,7 @@ from leadwire.case import Command, Line, RegisterEntry
 from leadwire.messages import Message
 from leadwire.network import Address, Clinic, User, to_item
 from leadwire.runner import Runner, Stage
-from leadwire.topics import COMMANDS, REGISTER, TOPICS, WATCH
+from leadwire.topics import COMMANDS, NETWORK, QUARANTINE, REGISTER, TOPICS, WATCH
 from tests.contract.gateways import SECRET, Gateway, http_gateway
 from tests.services.hospital import eventually
 
@@ -151,6 +151,55 @@ def test_killed_while_a_message_is_under_way_it_sends_it_again_and_then_no_more(
     assert len(gateway.bodies) == before + 2, "the first was not sent a third time"
     ids = [json.loads(b)["page"] for b, p in zip(gateway.bodies, gateway.paths, strict=True) if p == "/hook"]
     assert ids[0] == ids[1] != ids[-1], "a receiver knows a message that comes again by its id"
+
+
+def test_entries_of_another_shape_are_quarantined_and_stop_nobody(bus):
+    def strange(n: int, *lines: Line) -> bytes:
+        return codec.encode(RegisterEntry(id=f"x{n}@c", alert="c", cause=f"x{n}", at=1.0, lines=lines))
+
+    shapes = [
+        Line(line="page", state="requested", data={}),
+        Line(line="page", state="requested", data={"page": 5, "user": [], "priority": "red"}),
+        Line(line="page", state="sent", data={"page": {}, "channel": 7}),
+        Line(line="condition", state="raised", data={"alert": {"id": 5}}),
+        Line(line="condition", state="upgraded", data={"alert": "x", "clinic": 5}),
+    ]
+
+    def spoil() -> None:
+        producer = bus.producer()
+        producer.publish(REGISTER, "c", b"\xff\x00")
+        for n, line in enumerate(shapes):
+            producer.publish(REGISTER, "c", strange(n, line))
+        producer.close()
+
+    def page(n: int) -> None:
+        data = {"page": f"c/p{n}", "user": "wu", "priority": "low"}
+        entry = RegisterEntry(
+            id=f"y{n}@c",
+            alert="c",
+            cause=f"y{n}",
+            at=time.time(),
+            lines=(Line(line="page", state="requested", data=data),),
+        )
+        producer = bus.producer()
+        producer.publish(REGISTER, "c", codec.encode(entry))
+        producer.close()
+
+    producer = bus.producer()
+    wu = User(
+        id="wu", name="Wu", roles=("installer",), addresses=(Address(channel="apprise", to="named://ward"),)
+    )
+    producer.publish(NETWORK, "user/wu", codec.encode(to_item(wu, key="f", at=1.0)))
+    producer.publish(NETWORK, "user/x", b"\xff\x00")
+    producer.close()
+    spoil()
+    with http_gateway() as gateway, running(bus, notifier(bus, gateway)):
+        page(1)
+        until(lambda: len(gateway.bodies) == 1)
+        spoil()
+        page(2)
+        until(lambda: len(gateway.bodies) == 2)
+        until(lambda: any("notifier" in r.key for r in read_all(bus, QUARANTINE)))
 
 
 def test_a_gateway_that_hangs_holds_up_no_other(bus):

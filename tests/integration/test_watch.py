@@ -17,7 +17,7 @@ from leadwire.case import Watcher
 from leadwire.heartbeat import Heartbeat
 from leadwire.model import Alert, StreamInfo
 from leadwire.network import Address, Clinic, Shift, User, to_item
-from leadwire.topics import ALERTS, COMMANDS, NETWORK, STREAMS, WATCH
+from leadwire.topics import ALERTS, COMMANDS, NETWORK, QUARANTINE, STREAMS, WATCH
 from tests.contract.gateways import SECRET, http_gateway
 from tests.integration.test_notifier import bus, running, until
 
@@ -106,3 +106,19 @@ def test_a_process_that_dies_is_missed_and_one_that_stops_is_not(bus):
         producer.close()
         until(lambda: states(bus, "role_silent")[:2] == ["active", "ended"])
     assert {a.device for a in said(bus)} == {"dsp"}
+
+
+def test_rubbish_among_the_reports_is_quarantined_and_stops_nobody(bus):
+    set_up(bus, "http://127.0.0.1:1/hook")
+    producer = bus.producer()
+    producer.publish(WATCH, "rubbish", b"\xff\x00")
+    producer.publish(ALERTS, f"{STREAM}role.x", b"\xff\x00")
+    producer.publish(NETWORK, "user/x", b"\xff\x00")
+    producer.publish(STREAMS, "x", b"\xff\x00")
+    producer.flush()
+    with running(bus, WatchStage(bus, PACK, QUICK)):
+        until(lambda: any(True for _ in read_all(bus, QUARANTINE)))
+        until(lambda: any(r.value != b"\xff\x00" for r in read_all(bus, ALERTS)))
+        producer.publish(WATCH, "more", b"rubbish")
+        producer.close()
+        until(lambda: sum(1 for _ in read_all(bus, QUARANTINE)) >= 2)
