@@ -1,7 +1,8 @@
 """Apprise, wrapped: what the channels mail, sms and apprise share.
 
 Apprise tells only whether a gateway took a message, so whatever it did not take is tried again until the
-page is too old. Its own log is switched off: it may quote addresses, which hold passwords and tokens.
+page is too old. Its log is switched off, and that of the HTTP library under it: they may quote addresses,
+which hold passwords and tokens.
 """
 
 import logging
@@ -16,7 +17,8 @@ MAIL_TIMEOUT_S = 20.0
 
 @cache
 def _asset() -> AppriseAsset:
-    logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)
+    for name in ("apprise", "urllib3"):
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     asset = AppriseAsset(storage_mode="memory", service_timeout=MAIL_TIMEOUT_S, allow_templates=False)
     asset.app_id = asset.app_desc = "Leadwire"
     asset.app_url = ""
