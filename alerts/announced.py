@@ -127,7 +127,7 @@ class Announced:
                 del self._onsets[key]
             del self._alerts[alert.id]
 
-    def _where(self, stream: str) -> dict[str, str]:
+    def _where(self, stream: str) -> dict[str, Any]:
         info = self.infos.get(stream)
         if info is None:
             return {}

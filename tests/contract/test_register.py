@@ -15,14 +15,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from leadwire.bus import Record
-from leadwire.case import Line, NetworkItem, RegisterEntry
+from leadwire.case import Line, RegisterEntry
 from leadwire.codec import decode, encode
 from leadwire.errors import MessageRejected
 from leadwire.network import Clinic, to_item
 from leadwire.story import apply
 from leadwire.topics import NETWORK, REGISTER
 from storage import open_archive, open_reader
-from storage.chain import GENESIS, Anchor, canonical, link_hash
+from storage.chain import GENESIS, Anchor, link_hash
 from storage.database import Database
 from storage.service import ArchiveStage
 from tests.contract.archives import NOW, alert, drop_tables, put
@@ -391,13 +391,3 @@ def test_a_whole_forged_chain_is_found_by_a_head_kept_aside(ten):
     tamper(database, *forged)
     assert faults(reader) == []
     assert faults(reader, head) == [("head", 10)]
-
-
-def test_the_text_that_is_hashed_has_one_form_whatever_the_order_of_its_keys():
-    a = entry(1, lines=(Line(line="clock", state="ecg", data={"b": 1, "a": {"d": 2.5, "c": [1, "中"]}}),))
-    b = entry(1, lines=(Line(line="clock", state="ecg", data={"a": {"c": [1, "中"], "d": 2.5}, "b": 1}),))
-    assert canonical(a) == canonical(b)
-    assert canonical(decode(encode(a))) == canonical(a)
-    assert isinstance(
-        decode(encode(to_item(Clinic(id="a", name="A", tier="village"), key="k", at=1.0))), NetworkItem
-    )
