@@ -127,9 +127,11 @@ def _begun(draft: Draft, alert: Alert) -> None:
     if _comes_late(alert):
         _join_late(draft, alert)
         return
-    top = max((m.rank for m in case.members.values() if m.active), default=-1)
-    kinds = {m.kind for m in case.members.values()}
-    highest_rank = max(m.rank for m in case.members.values())
+    # What only came late was never sounded: the same, when it lasts, is new.
+    heard = [m for m in case.members.values() if not (m.late and m.chained)]
+    top = max((m.rank for m in heard if m.active), default=-1)
+    kinds = {m.kind for m in heard}
+    highest_rank = max((m.rank for m in heard), default=-1)
     siren = case.late or (case.task and rule.notify != "task")
     if RISING[alert.priority] > RISING[case.priority] or rule.rank > highest_rank or siren:
         _upgrade(draft, alert)
