@@ -21,6 +21,8 @@ from leadwire.model import Alert, AlertRule, Evidence, Priority, StreamInfo, eve
 STREAM = "leadwire.watch."
 """What the stream of each of these alerts begins with."""
 
+NO_DATA = "no_data"
+
 WatchKind = Literal["unwatched", "role_silent", "queue_lag"]
 Rules = Callable[[str], tuple[Priority, AlertRule]]
 """Kind -> how the rule pack wants it announced."""
@@ -31,9 +33,14 @@ _PLACE: dict[WatchKind, str] = {"unwatched": "clinic", "role_silent": "role", "q
 
 @dataclass(frozen=True, slots=True)
 class WatchLimits:
-    """In s: nobody watches; no word of a role; age of what waits in a queue, and how long it may be so."""
+    """In s: nobody watches; no word of a role; age of what waits in a queue, and how long it may be so.
+
+    `gone_s`: a stream that has sent nothing for so long need not be watched: there is nothing to see, and
+    its silence is an alert of its own. A device that was switched off without a word never says goodbye.
+    """
 
     watch_s: float = 30.0
+    gone_s: float = 3600.0
     silent_s: float = 30.0
     lag_s: float = 15.0
     lagging_s: float = 30.0
@@ -81,6 +88,7 @@ class Watch:
     _processes: dict[str, _Process] = field(default_factory=dict)
     _roles: dict[str, float] = field(default_factory=dict)
     _streams: dict[str, str] = field(default_factory=dict)
+    _without_data: dict[str, float] = field(default_factory=dict)
     _troubles: dict[tuple[WatchKind, str], _Trouble] = field(default_factory=dict)
 
     def take_over(self, alerts: Iterable[Alert], reports: Mapping[str, WatchReport], now: float) -> None:
@@ -109,10 +117,18 @@ class Watch:
             self._streams[info.stream] = info.clinic
         else:
             self._streams.pop(info.stream, None)
+            self._without_data.pop(info.stream, None)
 
     def forget_stream(self, stream: str) -> None:
         """Nothing is known of a stream any more."""
         self._streams.pop(stream, None)
+
+    def on_alert(self, alert: Alert) -> None:
+        """An alert of a device's stream: that it sends nothing, or sends again, matters here."""
+        if alert.kind == NO_DATA and alert.state == "active":
+            self._without_data[alert.stream] = alert.raised_at
+        elif alert.kind == NO_DATA:
+            self._without_data.pop(alert.stream, None)
 
     def on_report(self, process: str, report: WatchReport | None, now: float) -> None:
         """A process says how it is; None: it says goodbye, so its silence is no alarm."""
@@ -160,7 +176,9 @@ class Watch:
         """What is not as it should be: since when, and how long that may last."""
         fresh = self._fresh(now)
         watchers = [w for p in fresh for w in p.report.watchers]
-        for clinic in set(self._streams.values()) if self.has_people else ():
+        gone = {s for s, since in self._without_data.items() if now - since > self.limits.gone_s}
+        clinics = {clinic for stream, clinic in self._streams.items() if stream not in gone}
+        for clinic in clinics if self.has_people else ():
             if not any(covers(w, clinic) for w in watchers):
                 yield ("unwatched", clinic), (now, self.limits.watch_s)
         for role, heard in self._roles.items():

@@ -1,4 +1,4 @@
-"""Who is watching, on the bus: ecg.watch, ecg.streams and ecg.network in; alerts out, and to the desk.
+"""Who is watching, on the bus: ecg.watch, ecg.streams, ecg.network in; alerts out, and to the desk.
 
 ecg.watch has one partition, so one process decides; what it published stands on ecg.alerts.
 """
@@ -9,7 +9,7 @@ from typing import TypeVar
 import structlog
 
 from alerts.pack_files import DEFAULT, Pack, shipped_pack
-from alerts.watch import STREAM, Watch, WatchLimits
+from alerts.watch import NO_DATA, STREAM, Watch, WatchLimits
 from leadwire import codec
 from leadwire.bus import Bus, Record, TopicPartition
 from leadwire.bus.compacted import read_all, read_compacted
@@ -34,7 +34,7 @@ class WatchStage:
     Parameters
     ----------
     bus
-        Where ecg.streams and ecg.network are followed, and ecg.alerts is read on assignment.
+        Where ecg.streams, ecg.network and ecg.alerts are followed.
     pack
         Says how urgent each of its alerts is.
     """
@@ -71,7 +71,7 @@ class WatchStage:
             self._steady.now(),
         )
         self._watch = watch
-        self._follower = Follower(self._bus, (NETWORK, STREAMS), self._learn)
+        self._follower = Follower(self._bus, (NETWORK, STREAMS, ALERTS), self._learn)
 
     def revoked(self, partitions: frozenset[TopicPartition]) -> None:
         self._watch = None
@@ -115,6 +115,11 @@ class WatchStage:
                     watch.forget_stream(record.key)
                 else:
                     watch.on_stream(codec.decode_as(record.value, StreamInfo))
+                return
+            if record.topic == ALERTS.name:
+                # Most are not wanted, and a year of them is many: only these are decoded.
+                if record.value is not None and NO_DATA.encode() in record.value:
+                    watch.on_alert(codec.decode_as(record.value, Alert))
                 return
             self._network.apply(network_fact(record))
         except (RejectError, ValueError) as why:

@@ -128,6 +128,24 @@ def test_nobody_need_watch_where_no_stream_runs_or_the_network_has_no_people():
     assert [s for *_, s in ward.run(5)] == ["ended"]
 
 
+def test_a_clinic_whose_devices_have_all_sent_nothing_for_an_hour_need_not_be_watched():
+    def no_data(state: str) -> Alert:
+        blank = Ward()
+        blank.run(40)
+        return structs.replace(blank.alerts[0], stream="s0", kind="no_data", state=state, raised_at=T)
+
+    ward = Ward()
+    ward.watch.on_alert(no_data("active"))
+    assert [s for *_, s in ward.run(3000)] == ["active"], "it has only just gone"
+    assert [s for *_, s in ward.run(1000)] == ["ended"]
+    ward.watch.on_stream(info("s1"))
+    assert [s for *_, s in ward.run(60)] == ["active"], "another device of the clinic is there"
+    ward.watch.on_stream(info("s1", ended=T))
+    ward.run(10)
+    ward.watch.on_alert(no_data("ended"))
+    assert [s for *_, s in ward.run(60)] == ["active"], "its data are back"
+
+
 def test_people_on_pages_of_a_process_that_died_do_not_watch():
     ward = Ward(watcher())
     ward.run(60)
