@@ -39,6 +39,8 @@ __all__ = ["FORGET_S", "HOLD_S", "NO_DATA_S", "ConditionEngine", "Decision", "Re
 
 NO_DATA_S = 10.0
 """Seconds without new samples of a stream until it is an alert, by the default pack."""
+BATTERY_LOW = 20.0
+"""A battery is low at so many percent, if the pack does not say."""
 BATTERY_BACK = 5.0
 """A battery is no longer low so many percent above the limit."""
 GONE_S = 86_400.0
@@ -215,8 +217,8 @@ class ConditionEngine:
 
     def _on_battery(self, held: Held, status: DeviceStatus, now: float) -> Decision:
         """A battery is a condition like others: it begins at the pack's limit and ends above it."""
-        rule = self._pack(status.stream).rule("battery_low")
-        limit = rule.at_most if rule is not None and rule.at_most is not None else 0.0
+        rules = self._pack(status.stream).rules.get("battery_low", ())
+        limit = max((rule.at_most for rule in rules if rule.at_most is not None), default=BATTERY_LOW)
         level = status.battery
         open_ = [t.episode for t in held.tracks.values() if t.episode.kind == "battery_low"]
         if open_ and status.sample > open_[0].onset and (level is None or level > limit + BATTERY_BACK):
