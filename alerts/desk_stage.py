@@ -16,10 +16,10 @@ from leadwire.bus.compacted import read_all, read_compacted
 from leadwire.case import Command, NetworkItem, RegisterEntry
 from leadwire.clock import Clock, SystemClock
 from leadwire.errors import BugError, MessageRejected
-from leadwire.model import Alert
+from leadwire.model import Alert, State
 from leadwire.network import Network
 from leadwire.runner import Outgoing
-from leadwire.topics import COMMANDS, NETWORK, REGISTER, Topic
+from leadwire.topics import COMMANDS, DESK, NETWORK, REGISTER, Topic
 
 log = structlog.get_logger(__name__)
 
@@ -28,6 +28,8 @@ REFUSED = Counter("leadwire_desk_passed_over_total", "Inputs that made no entry"
 OPEN = Gauge("leadwire_desk_open_cases", "Cases that are not closed", ["priority"])
 
 FORGET_EVERY_S = 3600.0
+MARK_EVERY = 500
+"""So many entries lie between two places of the register that the desk may begin at."""
 
 
 class DeskStage:
@@ -55,6 +57,8 @@ class DeskStage:
         self._engine: DeskEngine | None = None
         self._start = 0.0
         self._forgotten = 0.0
+        self._marks: list[tuple[float, int]] = []  # rising: nothing before this time stands after this offset
+        self._begins = 0
 
     @property
     def engine(self) -> DeskEngine:
@@ -69,15 +73,24 @@ class DeskStage:
 
     def assigned(self, partitions: frozenset[TopicPartition]) -> None:
         engine = DeskEngine(self._network())
+        self._begins = self._begin()
+        self._marks = [(float("-inf"), self._begins)]
         last = self._clock.now()
 
         def entries() -> Iterator[RegisterEntry]:
             nonlocal last
-            for record in read_all(self._bus, REGISTER):
-                if record.value is not None:
-                    entry = codec.decode_as(record.value, RegisterEntry)
-                    last = max(last, entry.at)
-                    yield entry
+            latest = float("-inf")
+            for record in read_all(self._bus, REGISTER, start={0: self._begins}):
+                if record.value is None:
+                    continue
+                entry = codec.decode_as(record.value, RegisterEntry)
+                if all(line.line == "access" for line in entry.lines):
+                    continue  # by the clock of whoever wrote it, and no case is changed by it
+                if record.offset >= self._marks[-1][1] + MARK_EVERY:
+                    self._marks.append((latest, record.offset))
+                latest = max(latest, entry.at)
+                yield entry
+            last = max(last, latest)
 
         engine.rebuild(entries())
         self._start = last - self._clock.monotonic()
@@ -90,6 +103,11 @@ class DeskStage:
         for value in read_compacted(self._bus, NETWORK).values():
             network.apply(codec.decode_as(value, NetworkItem))
         return network
+
+    def _begin(self) -> int:
+        """Where in the register that begins which is still needed."""
+        value = read_compacted(self._bus, DESK).get(self.name)
+        return codec.decode_as(value, State).next_sample if value is not None else 0
 
     def revoked(self, partitions: frozenset[TopicPartition]) -> None:
         self._engine = None
@@ -114,12 +132,21 @@ class DeskStage:
         return _out(self._engine.on_time(self.now())) if due is not None and due <= self.now() else []
 
     def checkpoint(self) -> Iterable[Outgoing]:
-        if self._engine is not None and self.now() - self._forgotten > FORGET_EVERY_S:
-            self._forgotten = self.now()
-            self._engine.forget(self._forgotten)
         for priority, number in self._open().items():
             OPEN.labels(priority).set(number)
-        return []
+        if self._engine is None or self.now() - self._forgotten <= FORGET_EVERY_S:
+            return []
+        now = self._forgotten = self.now()
+        self._engine.forget(now)
+        self._marks.append((now, self._bus.end_offsets(REGISTER)[0]))
+        # The last place before which nothing of what is remembered began.
+        since = self._engine.since(now)
+        self._marks = self._marks[max(n for n, mark in enumerate(self._marks) if mark[0] < since) :]
+        if self._marks[0][1] == self._begins:
+            return []
+        self._begins = self._marks[0][1]
+        state = State(stream=self.name, stage=self.name, next_sample=self._begins, snapshot=b"")
+        return [Outgoing(DESK, self.name, codec.encode(state))]
 
     def _open(self) -> dict[str, int]:
         found = dict.fromkeys(("high", "medium", "low"), 0)

@@ -109,6 +109,10 @@ class DeskEngine:
         """All cases that are not closed."""
         return (self._cases[i] for ids in self._patients.values() for i in ids)
 
+    def since(self, now: float) -> float:
+        """The time from which on the register is needed to know what is remembered now."""
+        return min((c.opened_at for c in self._cases.values()), default=now)
+
     def notify_at(self) -> float | None:
         """When `on_time` has something to do; None: never, by itself."""
         if self._dirty or self._moves:

@@ -47,6 +47,8 @@ CONDITIONS = Topic("ecg.conditions", "stream", 12, None, True, 1 << 18)
 # changes of the network. One partition: one owner decides.
 COMMANDS = Topic("ecg.commands", "alert id", 1, 365 * DAY_S, False, 1 << 18)
 REGISTER = Topic("ecg.register", "alert id", 1, 3650 * DAY_S, False, 1 << 20)
+# Where in ecg.register that begins which the desk still needs.
+DESK = Topic("ecg.desk", "desk", 1, None, True, 1 << 16)
 NETWORK = Topic("ecg.network", "kind/id", 1, None, True, 1 << 18)
 WATCH = Topic("ecg.watch", "process", 1, None, True, 1 << 18)
 STREAMS = Topic("ecg.streams", "stream", 1, None, True, 1 << 16)
@@ -63,6 +65,7 @@ TOPICS: dict[str, Topic] = {
         CONDITIONS,
         COMMANDS,
         REGISTER,
+        DESK,
         NETWORK,
         WATCH,
         STREAMS,

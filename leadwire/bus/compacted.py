@@ -1,7 +1,7 @@
 """Reading a topic from its beginning to its end: every message, or the last value of each key."""
 
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 
 from leadwire.bus.abstract import Bus, Record, TopicPartition
 from leadwire.errors import BusUnavailable
@@ -12,28 +12,37 @@ SILENT_S = 30.0
 """The longest silence of the bus before the end is given up, in s."""
 
 
-def read_all(bus: Bus, topic: Topic, partitions: Collection[int] | None = None) -> Iterator[Record]:
+def read_all(
+    bus: Bus,
+    topic: Topic,
+    partitions: Collection[int] | None = None,
+    start: Mapping[int, int] | None = None,
+) -> Iterator[Record]:
     """Yield every message kept, up to the end that `topic` had at the call, in order per partition.
 
     Parameters
     ----------
     partitions
         Only these partitions; None: all.
+    start
+        Partition -> the first offset that is wanted; from the oldest where it says nothing.
 
     Raises
     ------
     BusUnavailable
         The bus is away, or went silent for `SILENT_S` before the end.
     """
-    return (record for record, inside in _read(bus, topic, partitions) if inside)
+    return (record for record, inside in _read(bus, topic, partitions, start or {}) if inside)
 
 
-def _read(bus: Bus, topic: Topic, partitions: Collection[int] | None) -> Iterator[tuple[Record, bool]]:
+def _read(
+    bus: Bus, topic: Topic, partitions: Collection[int] | None, begins: Mapping[int, int]
+) -> Iterator[tuple[Record, bool]]:
     """Each record, and whether it was there at the call; those that came since only as far as polled."""
     ends = {
         TopicPartition(topic.name, number): end
         for number, end in bus.end_offsets(topic).items()
-        if end > 0 and (partitions is None or number in partitions)
+        if end > begins.get(number, 0) and (partitions is None or number in partitions)
     }
     if not ends:
         return
@@ -42,6 +51,9 @@ def _read(bus: Bus, topic: Topic, partitions: Collection[int] | None) -> Iterato
         everything = bus.end_offsets(topic)
         for tp in gained - ends.keys():
             consumer.seek(tp, everything[tp.partition])  # nothing of it is wanted
+        for tp in gained & ends.keys():
+            if tp.partition in begins:
+                consumer.seek(tp, begins[tp.partition])
 
     consumer = bus.consumer([topic], on_assigned=assigned)
     try:
@@ -69,7 +81,7 @@ def read_compacted(bus: Bus, topic: Topic, partitions: Collection[int] | None = 
     Parameters and errors are those of `read_all`.
     """
     latest: dict[str, bytes] = {}
-    for record, _ in _read(bus, topic, partitions):
+    for record, _ in _read(bus, topic, partitions, {}):
         latest.pop(record.key, None)
         if record.value is not None:
             latest[record.key] = record.value

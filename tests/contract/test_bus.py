@@ -8,7 +8,7 @@ import pytest
 
 import leadwire.bus
 from leadwire.bus import Bus, TopicPartition, open_bus, partition_of
-from leadwire.bus.compacted import read_compacted
+from leadwire.bus.compacted import read_all, read_compacted
 from leadwire.errors import BugError, BusUnavailable, MessageTooLarge, SettingError
 from leadwire.topics import Topic
 from tests.contract.buses import (
@@ -212,6 +212,19 @@ def test_a_compacted_topic_keeps_the_last_value_of_each_key(bus: Bus) -> None:
         assert read_compacted(bus, topic, [number]) == {
             k: v for k, v in expected.items() if partition_of(k, 4) == number
         }
+
+
+def test_a_topic_can_be_read_from_where_one_wants_to_begin(bus: Bus) -> None:
+    topic = new_topic(2)
+    bus.create_topics([topic])
+    publish(bus, topic, [(f"key{n % 10}", f"{n}".encode()) for n in range(100)])
+    everything = [(r.partition, r.offset, r.value) for r in read_all(bus, topic)]
+    ends = bus.end_offsets(topic)
+    for start in ({0: 7}, {0: 3, 1: 5}, {0: 0, 1: ends[1]}, ends):
+        wanted = {(p, o, v) for p, o, v in everything if o >= start.get(p, 0)}
+        read = [(r.partition, r.offset, r.value) for r in read_all(bus, topic, start=start)]
+        assert len(read) == len(set(read))
+        assert set(read) == wanted
 
 
 def test_topics_are_made_once_and_never_with_other_partitions(bus: Bus, adapter: Adapter) -> None:

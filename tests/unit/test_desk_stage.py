@@ -6,17 +6,19 @@ from pathlib import Path
 import pytest
 
 from alerts.desk_stage import DeskStage
+from alerts.engine import KEEP_CLOSED_S
 from leadwire import codec
 from leadwire.bus import Record, TopicPartition
+from leadwire.bus.compacted import read_compacted
 from leadwire.bus.local import LocalBus
 from leadwire.case import Command, RegisterEntry
 from leadwire.clock import ManualClock
 from leadwire.errors import BugError, MessageRejected
 from leadwire.messages import Message
-from leadwire.model import StreamInfo
+from leadwire.model import State, StreamInfo
 from leadwire.network import Clinic, to_item
 from leadwire.runner import Outgoing
-from leadwire.topics import COMMANDS, NETWORK, REGISTER, TOPICS
+from leadwire.topics import COMMANDS, DESK, NETWORK, REGISTER, TOPICS
 from tests.timeline.world import T0, alert, people, shifts
 
 OWNED = frozenset({TopicPartition(COMMANDS.name, 0)})
@@ -45,16 +47,16 @@ class Desk:
 
     def tell(self, message: Message) -> list[RegisterEntry]:
         record = Record(COMMANDS.name, 0, 0, "key", codec.encode(message), self.clock.now())
-        return self._publish(self.stage.process(record, self.clock.now()))
+        return self.publish(self.stage.process(record, self.clock.now()))
 
     def idle(self) -> list[RegisterEntry]:
-        return self._publish(self.stage.idle(self.clock.now()))
+        return self.publish(self.stage.idle(self.clock.now()))
 
     def wait(self, seconds: float) -> list[RegisterEntry]:
         self.clock.advance(seconds)
         return self.idle()
 
-    def _publish(self, out: object) -> list[RegisterEntry]:
+    def publish(self, out: object) -> list[RegisterEntry]:
         assert isinstance(out, list)
         producer = self.bus.producer()
         for message in out:
@@ -151,6 +153,50 @@ def test_a_command_given_twice_is_done_once_also_by_another_owner(bus: LocalBus)
     assert accepted.lines[0].state == "accepted"
     assert desk.tell(command("accept", "tech", "k1")) == []
     assert Desk(bus, clock).tell(command("accept", "tech", "k1")) == []
+
+
+def test_what_was_closed_long_ago_is_not_read_again_and_what_is_open_is(
+    bus: LocalBus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("alerts.desk_stage.MARK_EVERY", 2)
+    clock = ManualClock(T0)
+    desk = Desk(bus, clock)
+    old, new = alert("tachycardia", "B"), alert("asystole", "A", 1.0)
+    desk.tell(old)
+    for action, data in (("triage", {"verdict": "artefact"}), ("close", {"reason": "seen"})):
+        desk.tell(Command(id=action, alert=old.id, action=action, by="tech", at=T0, data=data))
+    desk.wait(KEEP_CLOSED_S + 1)
+    desk.tell(new)
+    desk = Desk(bus, clock)
+    assert desk.wait(7200)
+    for message in list(desk.stage.checkpoint()):
+        assert message.topic is DESK
+        desk.publish([message])
+    begins = codec.decode_as(read_compacted(bus, DESK)["desk"], State).next_sample
+    assert begins == 2  # the place before the last entry of what is forgotten
+    after = Desk(bus, clock)
+    assert after.stage.engine.case(old.id) is None
+    assert after.stage.engine.case(new.id) == desk.stage.engine.case(new.id)
+    clock.advance(300)
+    entries = after.idle()
+    assert "exhausted" in [line.state for entry in entries for line in entry.lines]
+    assert after.stage.now() == desk.stage.now()
+
+
+def test_a_desk_that_runs_for_months_tells_its_successor_where_to_begin(bus: LocalBus) -> None:
+    clock = ManualClock(T0)
+    desk = Desk(bus, clock)
+    old = alert("tachycardia", "B")
+    desk.tell(old)
+    for action, data in (("triage", {"verdict": "artefact"}), ("close", {"reason": "seen"})):
+        desk.tell(Command(id=action, alert=old.id, action=action, by="tech", at=T0, data=data))
+    desk.wait(7200)
+    assert list(desk.stage.checkpoint()) == []  # may still be opened again
+    desk.wait(KEEP_CLOSED_S)
+    (message,) = desk.stage.checkpoint()
+    assert codec.decode_as(message.value or b"", State).next_sample == 3
+    desk.publish([message])
+    assert list(Desk(bus, clock).stage.engine.cases()) == []
 
 
 def test_what_is_neither_alert_command_nor_wish_is_rejected(bus: LocalBus) -> None:
