@@ -139,8 +139,8 @@ def shipped_pack(name: str) -> Pack:
     return read_pack(FOLDER / f"{name}.toml")
 
 
-def load_pack(name: str) -> Pack:
-    """A pack by the name of a shipped one, or by the path of a file (with a ``/`` or ending in .toml).
+def load_pack(name: str, folder: str = "") -> Pack:
+    """A pack by the path of a file (with a ``/`` or ending in .toml), or by name (`named_pack`).
 
     Raises
     ------
@@ -149,7 +149,7 @@ def load_pack(name: str) -> Pack:
     """
     if name.endswith(".toml") or "/" in name:
         return read_pack(Path(name))
-    return shipped_pack(name)
+    return named_pack(name, folder)
 
 
 def named_pack(name: str, folder: str = "") -> Pack:

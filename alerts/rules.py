@@ -144,6 +144,8 @@ def check_rules(kind: str, rules: tuple[Rule, ...]) -> None:
             for word in words:
                 if word not in KINDS:
                     raise RuleProblem(number, field, f"{word!r} is no kind of condition")
+        if rule.says and KINDS[rule.says].category != info.category:
+            raise RuleProblem(number, "says", f"{rule.says} is {KINDS[rule.says].category}; this is not")
         if number + 1 < len(rules) and not rule.conditional:
             raise RuleProblem(number + 1, "", "it can never be reached: the one before asks for nothing")
         if kind in NEEDED:

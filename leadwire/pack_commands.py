@@ -92,7 +92,7 @@ def _diff(args: argparse.Namespace, settings: Settings) -> int:
     from alerts.pack_files import load_pack
     from storage import open_reader
 
-    a, b = load_pack(args.a), load_pack(args.b)
+    a, b = (load_pack(name, settings.pack_folder) for name in (args.a, args.b))
     start, stop = _time(args.start, "--from", settings), _time(args.stop, "--to", settings)
     if not start < stop:
         raise SettingError(f"--from {args.start} and --to {args.stop} came; the first must be earlier")

@@ -181,7 +181,7 @@ def _stage(name: str, settings: Settings, bus: Bus, running: ExitStack) -> Stage
         from alerts.criteria import Packs
         from alerts.pack_files import load_pack
 
-        pack = load_pack(settings.rule_pack)
+        pack = load_pack(settings.rule_pack, settings.pack_folder)
         pack.check_found(settings.limits)
         return ConditionStage(bus, packs=Packs(pack, settings.limits, settings.pack_folder))
     if name == "desk":
@@ -204,7 +204,9 @@ def _stage(name: str, settings: Settings, bus: Bus, running: ExitStack) -> Stage
         from alerts.watch import WatchLimits
         from alerts.watch_stage import WatchStage
 
-        return WatchStage(bus, load_pack(settings.rule_pack), WatchLimits(watch_s=settings.watch_s))
+        return WatchStage(
+            bus, load_pack(settings.rule_pack, settings.pack_folder), WatchLimits(watch_s=settings.watch_s)
+        )
     if name == "archive":
         from storage import open_archive
         from storage.service import ArchiveStage

@@ -1,8 +1,11 @@
 """Data that come late: listed, never sounded, unless what they tell still lasts."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from tests.unit.condition_world import World, said
+from alerts.conditions import HOLD_S
+from tests.unit.condition_world import FS, World, said
 
 
 def outage(world: World, seconds: float) -> None:
@@ -100,3 +103,44 @@ def test_lateness_is_known_to_another_process() -> None:
     world.die()
     (alert,) = world.hear(said("asystole", 95, end=99))
     assert (alert.state, alert.late) == ("ended", True)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    arrivals=st.lists(
+        st.sampled_from([0.01, 0.05, 0.5, 1.0, 1.0, 1.0, 5.0, 45.0, 600.0]), min_size=20, max_size=150
+    ),
+    every=st.integers(3, 30),
+    lasts=st.integers(1, 12),
+    deaths=st.sets(st.integers(0, 150), max_size=4),
+)
+def test_whatever_comes_how_late_an_asystole_is_announced_or_listed_within_a_minute(
+    arrivals: list[float], every: int, lasts: int, deaths: set[int]
+) -> None:
+    """`arrivals`: s of the clock for each second of samples."""
+    world = World()
+    begun: dict[int, float] = {}
+    open_: int | None = None
+    for second, took in enumerate(arrivals, 1):
+        world.behind_s += took - 1
+        world.wait(0)
+        world.run(second)
+        if second in deaths:
+            world.die()
+        if open_ is not None and second - open_ >= lasts:
+            world.hear(said("asystole", open_, end=second))
+            open_ = None
+        elif open_ is None and second % every == 0:
+            begun[second], open_ = world.now, second
+            world.hear(said("asystole", second))
+    world.wait(0)
+    raised: dict[int, float] = {}
+    for alert in world.alerts:
+        if alert.kind == "asystole":
+            raised.setdefault(round(alert.onset / FS), alert.changed_at)
+    for start, at in begun.items():
+        if start in raised:
+            # a minute, and what the samples themselves took to come
+            assert raised[start] - at <= HOLD_S + max(arrivals)
+        else:
+            assert world.now - at < HOLD_S
