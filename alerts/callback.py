@@ -114,7 +114,7 @@ def reached(draft: Draft, who: str) -> None:
     """Somebody of the clinic is there."""
     timers = {"attempt": None, "call_back": None, "read_back": _in(draft, READ_BACK_S)}
     draft.add("callback", "reached", who=who, timers=timers)
-    draft.cancel_pages("reached", side=HUB, kinds=("attempt", "call_back", "county_120"))
+    draft.cancel_pages("reached", side=HUB, kinds=("attempt", "unreached", "county_120"))
 
 
 def _next_contact(draft: Draft) -> None:
@@ -214,7 +214,8 @@ def _chief(draft: Draft, what: str, again_s: float) -> None:
         nobody=None if users else True,
         timers={what: _in(draft, again_s)},
     )
-    draft.page(users, what, duty="chief")
+    # For the clinic a page "call_back" says that it will be called; the chief hears that it was not reached.
+    draft.page(users, "unreached" if what == "call_back" else what, duty="chief")
 
 
 def on_due(draft: Draft, what: str) -> None:

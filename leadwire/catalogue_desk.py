@@ -191,6 +191,7 @@ _DUTIES = {
     "installer": Text("installer", "设备工程师"),
     "clinic": Text("clinic", "诊所"),
     "contact": Text("contact", "联系人"),
+    "caller": Text("who ordered the test", "测试发起人"),
 }
 
 _ROLES = {

@@ -29,6 +29,11 @@ PAGES: Final[dict[str, tuple[str, str]]] = {
         "The clinic cannot be reached: call the county emergency line.",
         "无法联系基层机构：请拨打县急救电话。",
     ),
+    "page.why.unreached": ("The clinic has not been reached yet.", "尚未联系到基层机构。"),
+    "page.why.lease_expired": (
+        "Whoever took it has done nothing since: somebody is wanted again.",
+        "接手人未继续处理：需要重新接手。",
+    ),
     "page.why.attempt": ("The call-back to the clinic is overdue.", "回拨基层机构已超时。"),
     "page.why.read_back": ("The read-back is overdue.", "复述确认已超时。"),
     "page.why.clinic_acknowledge": ("The clinic's acknowledgement is overdue.", "基层机构确认已超时。"),

@@ -59,7 +59,7 @@ class Page(Struct, frozen=True, kw_only=True):
     """One person asked to look, on all of their channels.
 
     `kind` says why: alarm, upgraded, recurred, exhausted, task, test, clinic_overdue, handed_over, call_back
-    (the clinic is about to be called), county_120, or what of a call-back is overdue: attempt, read_back ...
+    (the clinic is about to be called), county_120, unreached, or what is overdue: attempt, read_back ...
     """
 
     id: str

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from alerts.commands import ACTIONS
 from alerts.engine import TIMERS
 from leadwire.case import Command
+from leadwire.catalogue_desk import DESK
 from tests.timeline.world import T0, Story, alert
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -30,13 +31,13 @@ def test_the_page_on_alerts_names_every_command_people_can_give(action: str) -> 
     assert f"`{action}`" in DOC or ACTIONS[action].who == "channel"
 
 
-def test_the_page_on_alerts_names_every_refusal() -> None:
+def test_every_refusal_has_words_and_stands_on_the_page_on_alerts() -> None:
     sources = "".join(file.read_text(encoding="utf-8") for file in (ROOT / "alerts").glob("*.py"))
-    reasons = set(re.findall(r'Refuse\(\s*"([a-z_]+)"', sources)) | set(
-        re.findall(r'\): "([a-z_]+)",', sources)
-    )
+    reasons = set(re.findall(r'Refuse\(\s*"([a-z_]+)"', sources))
+    reasons |= set(re.findall(r'\): "([a-z_]+)",', sources))
     assert len(reasons) > 15
     assert not {reason for reason in reasons if f"`{reason}`" not in DOC}
+    assert not {reason for reason in reasons if f"refusal.{reason}" not in DESK}
 
 
 @pytest.mark.parametrize("action", sorted(ACTIONS))
