@@ -26,6 +26,7 @@ from dashboard.guard import SECURITY_HEADERS, host_allowed, origin_allowed
 from dashboard.history import Span
 from dashboard.hub import Hub
 from dashboard.messages import error_body, to_json
+from dashboard.record_routes import add_records
 from dashboard.watching import Watching
 from leadwire import catalogue
 from leadwire.bus import Bus
@@ -101,6 +102,7 @@ def create_app(
     _add_api(app, hub, clock, caller)
     _add_history(app, hub, reader, desk, caller)
     add_desk(app, desk, door, clock, caller)
+    add_records(app, desk, reader, clock, settings.time_zone, caller)
     _add_sockets(app, hub, desk, watching, clock, names, caller_of)
     _add_pages(app)
     return app

@@ -24,7 +24,7 @@ from leadwire.bus import open_bus
 from leadwire.case import Line, RegisterEntry
 from leadwire.errors import RejectError, SettingError
 from leadwire.local_time import DAY_S, moment, shown, utc, zone_of
-from leadwire.statistics import BY, Group, statistics
+from leadwire.statistics import BY, By, Group, statistics
 from leadwire.story import Case
 from leadwire.topics import REGISTER, TOPICS
 from storage import Reader, open_reader
@@ -196,18 +196,7 @@ def _note_export(address: str, file: str, first: int, last: int) -> None:
 def _statistics(
     args: argparse.Namespace, reader: Reader, span: tuple[float | None, float | None], zone: ZoneInfo
 ) -> int:
-    now = time.time()
-    since, until = span[0] if span[0] is not None else -math.inf, span[1] if span[1] is not None else math.inf
-    groups = statistics(
-        _entries(reader),
-        args.by,
-        zone,
-        now,
-        since,
-        until,
-        onset_at=lambda case: _onset(reader, case),
-        patient_days=patient_days(reader, since, min(until, now)),
-    )
+    groups = figures(reader, args.by, zone, time.time(), *span)
     rows = [group.as_dict() for group in groups]
     if args.json:
         print(json.dumps({"by": args.by, "from": span[0], "to": span[1], "groups": rows}, ensure_ascii=False))
@@ -216,6 +205,24 @@ def _statistics(
     else:
         _print_groups(groups, args.by, span, zone)
     return 0
+
+
+def figures(
+    reader: Reader, by: By, zone: ZoneInfo, now: float, since: float | None, until: float | None
+) -> list[Group]:
+    """The statistics of what the archive has of `since` <= t < `until` (None: no limit); see `statistics`."""
+    start = -math.inf if since is None else since
+    end = math.inf if until is None else until
+    return statistics(
+        _entries(reader),
+        by,
+        zone,
+        now,
+        start,
+        end,
+        onset_at=lambda case: _onset(reader, case),
+        patient_days=patient_days(reader, start, min(end, now)),
+    )
 
 
 def patient_days(reader: Reader, since: float, until: float) -> dict[str, float]:

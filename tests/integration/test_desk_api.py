@@ -188,3 +188,33 @@ def test_looking_at_a_case_stands_in_the_register(hospital: Hospital) -> None:
         return [(e.by, e.alert) for e, x in lines if (x.line, x.state) == ("access", "view")]
 
     eventually(lambda: set(views()) == {("tan", alert.id)})
+
+
+def test_who_is_on_duty_is_told_to_who_may_know(hospital: Hospital) -> None:
+    tan = hospital.client("tan")
+    duties = tan.get("/api/roster").json()["duties"]
+    assert duties == {
+        "technician": ["tan"],
+        "cardiologist": ["chen"],
+        "second": ["cui"],
+        "chief": ["zhu"],
+        "installer": ["ida"],
+    }
+    later = tan.get("/api/roster", params={"at": 4_000_000_000}).json()["duties"]
+    assert set(map(tuple, later.values())) == {()}
+
+
+def test_the_register_as_a_whole_is_the_administrators(hospital: Hospital) -> None:
+    tan, zhu = hospital.client("tan"), hospital.client("zhu")
+    for path in ("/api/register", "/api/statistics"):
+        assert code(tan.get(path)) == "403 not_allowed"
+        assert code(zhu.get(path)) == "404 no_archive"
+        assert code(zhu.get(path, params={"since": -1})) == "422 bad_request"
+
+
+def test_every_route_is_described(hospital: Hospital) -> None:
+    described = hospital.client("tan").get("/openapi.json").json()
+    paths = {(path, method) for path, methods in described["paths"].items() for method in methods}
+    assert ("/api/cases/{alert}/commands", "post") in paths
+    assert ("/api/network/{kind}/{name}", "put") in paths
+    assert all(op.get("description") for methods in described["paths"].values() for op in methods.values())

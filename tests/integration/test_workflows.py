@@ -4,6 +4,7 @@ import asyncio
 import os
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from simulators.faulty import FaultPlan
 from simulators.synthetic import simulate
 from storage import open_reader
 from tests.integration.system import System, case_of, do, refused, when
-from tests.services.hospital import CLINIC, OTHER
+from tests.services.hospital import CLINIC, OTHER, eventually
 
 PATCHES = Clinic(
     id=OTHER,
@@ -77,6 +78,17 @@ def lethal_rhythm_at_a_bedside(system: System, stream: str) -> str:
     ]
     assert in_order(wanted, told), told
     return str(case)
+
+
+def figures_of_the_night(system: System, cases: int) -> None:
+    """What the administrator reads afterwards: every line with its hash, and the times."""
+    zhu = system.client("zhu")
+    eventually(lambda: zhu.get("/api/statistics").json()["groups"][0]["true_actionable"] >= cases)
+    total = zhu.get("/api/statistics").json()["groups"][0]
+    assert total["ppv"] == 1.0
+    lines = zhu.get("/api/register", params={"limit": 1000}).json()
+    assert [line["seq"] for line in lines] == list(range(1, len(lines) + 1))
+    assert all(b["prev_hash"] == a["hash"] for a, b in pairwise(lines))
 
 
 def infarction_in_a_village(system: System, stream: str, sample: int) -> str:
@@ -192,6 +204,7 @@ def test_the_five_workflows_on_one_machine(tmp_path: Path) -> None:
                 asyncio.to_thread(infarction_in_a_village, system, beds["B"][0].stream, sample),
                 *(asyncio.to_thread(flow, system, beds[bed][0].stream) for flow, bed in flows),
             )
+            await asyncio.to_thread(figures_of_the_night, system, 2)
             for _, playing in beds.values():
                 playing.cancel()
 
