@@ -132,6 +132,8 @@ _WORDS = {
     "priority.high": Text("high priority", "高优先级"),
     "priority.medium": Text("medium priority", "中优先级"),
     "priority.low": Text("low priority", "低优先级"),
+    "tier.critical": Text("critical value", "危急值"),
+    "tier.major": Text("major positive finding", "重大阳性值"),
     "category.physiological": Text("physiological alarm", "生理报警"),
     "category.technical": Text("technical alarm", "技术报警"),
     "state.active": Text("active", "持续中"),

@@ -219,7 +219,7 @@ def _as_json(found: "Difference", wide: Limits) -> dict[str, Any]:
 
 
 def _print(found: "Difference") -> None:
-    print(f"A {found.a}   B {found.b}   {found.streams} streams, {found.patient_days:.2f} patient-days")
+    print(f"A {found.a}   B {found.b}   streams: {found.streams}, patient-days: {found.patient_days:.2f}")
     print(f"{'kind':<36}{'A':>6}{'B':>6}{'lost':>6}{'gained':>8}{'changed':>9}{'A/day':>8}{'B/day':>8}")
     for row in found.table():
         per_day = "".join(

@@ -114,6 +114,21 @@ def test_what_was_wrongly_asked_is_said(
     assert said in capsys.readouterr().err
 
 
+def test_the_archive_may_be_named_at_the_end(archive: str, capsys: pytest.CaptureFixture[str]) -> None:
+    words = [
+        "monitor-adult",
+        "ambulatory",
+        "--from",
+        "2026-11-22",
+        "--to",
+        "2026-11-23",
+        "--archive",
+        archive,
+    ]
+    assert cli.main(["alerts", "diff", *words]) == 0
+    assert "streams: 1," in capsys.readouterr().out
+
+
 def test_packs_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["alerts", "packs", "--json"]) == 0
     rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
