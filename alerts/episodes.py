@@ -107,18 +107,20 @@ def take(draft: Draft, alert: Alert) -> None:
         if known is None:
             _begun(draft, alert)
         _end_member(draft, alert)
-    elif known is None or not known.active:
-        if draft.case.closed:
-            # The same alert again (silence at the same sample): its case is open again.
-            draft.add("clinical", "reopened", reason="recurred")
-            _join(draft, "recurred", alert)
-            escalation.begin(draft)
-        else:
-            _begun(draft, alert)
-    elif RISING[alert.priority] > RISING[known.priority]:
-        _upgrade(draft, alert)
-    else:
+    elif known is not None and known.active and RISING[alert.priority] <= RISING[known.priority]:
         _join(draft, "changed", alert)
+    elif draft.case.closed:
+        # The same alert again (silence at the same sample), or worse: its case is open again.
+        draft.add(
+            "clinical", "reopened", reason="recurred" if known is None or not known.active else "upgraded"
+        )
+        _join_worse(draft, alert)
+        signal.break_through(draft, worse=True)
+        escalation.begin(draft)
+    elif known is None or not known.active:
+        _begun(draft, alert)
+    else:
+        _upgrade(draft, alert)
 
 
 def _begun(draft: Draft, alert: Alert) -> None:
@@ -156,8 +158,15 @@ def _join_late(draft: Draft, alert: Alert) -> None:
 def _upgrade(draft: Draft, alert: Alert) -> None:
     """Something worse: it sounds whatever was paused, and the chain is that of its priority."""
     case = draft.case
-    priority: Priority = max(alert.priority, case.priority, key=RISING.__getitem__)
     was_listed = case.late or (case.task and alert.rule.notify != "task")
+    _join_worse(draft, alert)
+    signal.break_through(draft, worse=True)
+    _again(draft, alert, "upgraded", anew=was_listed or RISING[draft.case.priority] > RISING[case.priority])
+
+
+def _join_worse(draft: Draft, alert: Alert) -> None:
+    case = draft.case
+    priority: Priority = max(alert.priority, case.priority, key=RISING.__getitem__)
     _join(
         draft,
         "upgraded",
@@ -169,8 +178,6 @@ def _upgrade(draft: Draft, alert: Alert) -> None:
         late=False if case.late else None,
         was=case.kind,
     )
-    signal.break_through(draft, worse=True)
-    _again(draft, alert, "upgraded", anew=was_listed or RISING[priority] > RISING[case.priority])
 
 
 def _again(draft: Draft, alert: Alert, kind: str, *, anew: bool = False) -> None:

@@ -135,7 +135,7 @@ def begin(draft: Draft, kind: str = "alarm", *, chain: tuple[Step, ...] | None =
             timers={"escalate": draft.now + first[1].after_s},
         )
     if not told:
-        _tell_clinic(draft, kind)
+        _tell_clinic(draft, "alarm" if kind == "lease_expired" else kind)
 
 
 def _advance(draft: Draft, since: float, kind: str = "alarm") -> None:

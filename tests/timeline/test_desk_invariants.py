@@ -9,6 +9,7 @@ from typing import Any
 import hypothesis.strategies as st
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from msgspec import structs
 
 from alerts.commands import ACTIONS
 from alerts.escalation import LAST_WAIT_S, REPEAT_S
@@ -95,6 +96,18 @@ class Days(RuleBasedStateMachine):
         onset = int(member.id.split(":")[1])
         version = self.story.versions[member.id] + 1 + gap  # a transition may be missing
         self.story.event(alert(member.kind, case.bed, self.at, onset=onset, version=version, ended=True))
+
+    @precondition(lambda self: any(c.members for c in self.story.cases.values()))
+    @rule(which=st.integers(0, 99), worse=st.booleans())
+    def an_alert_changes_or_comes_back(self, which: int, worse: bool) -> None:
+        members = [(c, m) for c in self.story.cases.values() for m in c.members.values()]
+        case, member = members[which % len(members)]
+        if case.kind != "test_alarm":
+            onset = int(member.id.split(":")[1])
+            version = self.story.versions[member.id] + 1
+            changed = alert(member.kind, case.bed, self.at, onset=onset, version=version)
+            priority = "high" if worse else changed.priority
+            self.story.event(structs.replace(changed, priority=priority))
 
     @precondition(lambda self: self.story.cases)
     @rule(
