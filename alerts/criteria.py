@@ -15,7 +15,7 @@ from alerts.pack_files import DEFAULT, Pack, named_pack, shipped_pack
 from leadwire.case import NetworkItem
 from leadwire.errors import SettingError
 from leadwire.model import StreamInfo
-from leadwire.network import Criteria, Network
+from leadwire.network import Clinic, Criteria, Item, Network
 from leadwire.settings import Limits
 
 log = structlog.get_logger(__name__)
@@ -68,9 +68,15 @@ class Packs:
             found = self._known[key] = self._find(info)
         return found
 
-    def check(self, criteria: Criteria) -> None:
-        """Raise `SettingError` if `criteria`, a wish, cannot be followed."""
-        self._followed(self._default, criteria)
+    def check(self, item: Item) -> None:
+        """Raise ValueError if `item`, a wish, names a pack or rules that cannot be followed."""
+        try:
+            if isinstance(item, Criteria):
+                self._followed(self._default, item)
+            elif isinstance(item, Clinic) and item.pack:
+                self._named(item.pack)
+        except SettingError as why:
+            raise ValueError(str(why)) from None
 
     def _find(self, info: StreamInfo) -> Pack:
         pack = self._default

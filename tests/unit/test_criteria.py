@@ -7,7 +7,6 @@ import pytest
 
 from alerts.criteria import Packs
 from alerts.pack_files import DEFAULT, shipped_pack
-from leadwire.errors import SettingError
 from leadwire.model import StreamInfo
 from leadwire.network import Clinic, Criteria, Item, to_item
 from leadwire.settings import Limits
@@ -110,7 +109,7 @@ def test_a_word_that_is_taken_back_no_longer_holds() -> None:
     ],
 )
 def test_what_cannot_be_followed_is_refused_as_a_wish_and_passed_over_as_a_fact(wrong: Criteria) -> None:
-    with pytest.raises(SettingError):
+    with pytest.raises(ValueError, match=r"\S"):
         packs().check(wrong)
     made = packs(clinic("critical-zhejiang"), wrong)
     assert made.of("a", info()).name == "critical-zhejiang"
@@ -123,7 +122,14 @@ def test_children_can_be_watched_beside_adults_with_the_detectors_set_wider() ->
     assert made.of("a", info(patient="adult")).rules["bradycardia"][-1].at_most == 50
 
 
+def test_what_can_be_followed_is_no_refused_wish() -> None:
+    for item in (clinic(), clinic("ambulatory"), criteria("patient", "p", svt={"off": True})):
+        packs().check(item)
+
+
 def test_a_clinic_with_an_unknown_pack_keeps_the_default() -> None:
+    with pytest.raises(ValueError, match="nothing"):
+        packs().check(clinic("nothing"))
     assert packs(clinic("nothing")).of("a", info()) is shipped_pack(DEFAULT)
 
 
