@@ -31,7 +31,11 @@ def look(
     rules = pack.rules.get(episode.kind, ()) if episode.kind in KINDS else ()
     if track.alert and not rules:
         rules = _LEFT_ALONE
+    other_rules = track.pack != pack.label or len(track.since) != len(rules)
     tracks.judge(track, rules, pack.label, moment, rate)
+    alert = announced.get(track.alert)
+    if alert is not None and other_rules:
+        track.grade = _grade_of(alert, rules)
     if not track.alert:
         _join(held, known, rules, announced)
     until = moment.at if episode.end is None else episode.end

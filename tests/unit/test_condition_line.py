@@ -1,5 +1,7 @@
 """When a condition is announced, worse, over: criteria, delays, clear times, other processes."""
 
+from dataclasses import replace
+
 import pytest
 
 from tests.unit.condition_world import FS, T0, World, pack, said, stream_info
@@ -196,6 +198,20 @@ def test_a_kind_that_is_switched_off_while_it_lasts_stays_until_it_ends() -> Non
     assert ended.id == raised.id
     world.hear(said("svt", 40, 160))
     assert world.reasons() == ["off"]
+
+
+def test_an_alert_outlives_a_change_of_packs_with_fewer_or_no_rules_for_it() -> None:
+    world = World(pack(svt=GRADES))
+    for n, rules in enumerate([[GRADES[1]], None, [*GRADES, {"priority": "low"}]]):
+        start = 100 * n + 20
+        world.pack = pack(svt=GRADES)
+        world.run(start)
+        (raised,) = world.hear(said("svt", start - 2, 160))
+        left = {k: v for k, v in pack().rules.items() if k != "svt"}
+        world.pack = replace(pack(), rules=left) if rules is None else pack(svt=rules)
+        assert world.run(start + 10) == []
+        (ended,) = world.hear(said("svt", start - 2, 160, end=start + 9))
+        assert (ended.id, ended.state, ended.rule) == (raised.id, "ended", raised.rule)
 
 
 def test_a_rule_that_is_switched_on_while_a_condition_lasts_announces_it() -> None:
