@@ -2,6 +2,10 @@
 
 vfdb writes rhythm changes (``(VF``, ``(VFL``, ``(VFIB``, ``(VT``, ``(ASYS``, ``(NOISE`` ...), cudb and mitdb
 bracket VF and flutter by ``[`` and ``]``; a bracket that is never closed lasts to the end.
+
+cudb has no word for tachycardia: torsades of 250 a minute are N beats there like all others. In a record
+without any rhythm note, `FAST_BEATS` or more reference beats in a row at `FAST_RATE` or more are called FAST,
+which is neither VF nor non-VF: it teaches nothing, and an alarm over it is counted with those over VT.
 """
 
 from pathlib import Path
@@ -10,7 +14,8 @@ import numpy as np
 import wfdb
 from numpy.typing import NDArray
 
-VF, VT, NOISE = "VF", "VT", "NOISE"
+VF, VT, NOISE, FAST = "VF", "VT", "NOISE", "FAST"
+FAST_BEATS, FAST_RATE = 6, 180.0
 _WORDS = {"VF": VF, "VFL": VF, "VFIB": VF, "VT": VT, "HGEA": "HGEA", "NOISE": NOISE}
 
 HELD_OUT: dict[str, frozenset[str]] = {
@@ -32,6 +37,7 @@ TUNED: dict[str, frozenset[str]] = {
     "nstdb": frozenset(["118e24", "118e18", "118e12", "118e06", "118e00", "118e_6", "bw", "em", "ma"]),
 }
 
+BEATS = frozenset("NLRBAaJSVrFejnE/fQ")
 Segment = tuple[float, float, str]
 
 
@@ -64,7 +70,25 @@ def segments(path: Path, seconds: float, fs: float, annotator: str = "atr") -> l
             found.append((at, sample / fs, word))
             at, word = sample / fs, new
     found.append((at, seconds, word))
+    if not any(aux.rstrip("\0").startswith("(") for aux in notes.aux_note):
+        beats = np.array([s for s, c in zip(notes.sample, notes.symbol, strict=True) if c in BEATS]) / fs
+        found = [piece for segment in found for piece in _without_fast(segment, beats)]
     return [s for s in found if s[1] > s[0]]
+
+
+def _without_fast(segment: Segment, beats: NDArray[np.float64]) -> list[Segment]:
+    """Cut the runs of fast beats out of a segment that is N."""
+    start, stop, word = segment
+    inside = beats[(beats >= start) & (beats < stop)]
+    if word != "N" or len(inside) < FAST_BEATS:
+        return [segment]
+    found: list[Segment] = []
+    breaks = np.flatnonzero(np.diff(inside) > 60 / FAST_RATE) + 1
+    for run in np.split(inside, breaks):
+        if len(run) >= FAST_BEATS:
+            found += [(start, float(run[0]), "N"), (float(run[0]), float(run[-1]), FAST)]
+            start = float(run[-1])
+    return [*found, (start, stop, "N")]
 
 
 def unclear(parts: list[Segment]) -> list[tuple[float, float]]:
@@ -84,7 +108,7 @@ def per_second(parts: list[Segment], n: int, window_s: int) -> NDArray[np.str_]:
         for start, stop, word in parts:
             inside = min(k + 1.0, stop) - max(k + 1.0 - window_s, start)
             if inside >= window_s - (1 if word == VF else 1e-9):
-                labels[k] = word
+                labels[k] = word if word != FAST else "?"
     for a, b in unclear(parts):
         labels[max(0, int(a) - 1) : int(b) + window_s + 1] = "?"
     return labels
