@@ -2,8 +2,10 @@
 
 The labels are those of CinC 2017 (Clifford et al. 2017). Beats come from `dsp.qrs`, their classes from
 `dsp.beats`; what is measured of the intervals (`af_rr`), of the waves (`af_shape`) and of the noise goes to
-small gradient-boosted trees (``models/af_recording.json``, fitted by ``benchmarks/train_af.py``). This is for
-recordings that are there as a whole: the filters look both ways. Streams are `rhythm/atrial.py`'s.
+small gradient-boosted trees (``models/af_recording.json``, fitted by ``benchmarks/train_af.py``). What the
+streams' own trees say of the intervals is not asked: they were fitted on the same recordings, and would
+flatter every cross-validation. This is for recordings that are there as a whole: the filters look both
+ways. Streams are `rhythm/atrial.py`'s.
 """
 
 import math
@@ -35,10 +37,6 @@ _OWN = (
     "late",
     "jump",
     "drift",
-    "AF mean",
-    "AF least",
-    "AF most",
-    "AF median",
     "sd1",
     "sd2",
     "evidence",
@@ -109,7 +107,7 @@ def features(x: Floats, fs: float) -> Floats:
     own["silent"] = float(edges.max())
     at = len(_OWN)
     if len(rr) >= af_rr.LEAST:
-        _intervals(r, rr, r[wide], fs, own)
+        _intervals(rr, own)
         af_rr.irregularity(rr, out[at : at + len(af_rr.NAMES)])
         kept = rr[~(wide[1:] | wide[:-1])]
         if len(kept) >= af_rr.LEAST:
@@ -134,9 +132,7 @@ def _beats(x: Floats, fs: float) -> tuple[NDArray[np.void], NDArray[np.str_]]:
     return beats, np.array([by_sample.get(int(s), "Q") for s in beats["sample"]], dtype="<U1")
 
 
-def _intervals(
-    r: NDArray[np.int64], rr: Floats, wide: NDArray[np.int64], fs: float, own: dict[str, float]
-) -> None:
+def _intervals(rr: Floats, own: dict[str, float]) -> None:
     median = float(np.median(rr))
     own["rate"] = 60.0 / median
     four = np.convolve(rr, np.ones(4) / 4, mode="valid")
@@ -149,15 +145,6 @@ def _intervals(
     own["sd1"] = float(np.std(d) / np.sqrt(2) / median)
     own["sd2"] = float(np.std(rr[1:] + rr[:-1]) / np.sqrt(2) / median)
     own["evidence"] = _evidence(d)
-    trees = af_trees.load("af_rhythm")
-    phi = np.empty(len(af_rr.WINDOW_NAMES))
-    likely = []
-    for i in range(af_rr.LEAST_KEPT, len(r), 2):
-        if af_rr.windows(r[: i + 1], wide, 0, int(r[i]), fs, phi):
-            likely.append(af_trees.probability(trees, phi))
-    if likely:
-        own["AF mean"], own["AF median"] = float(np.mean(likely)), float(np.median(likely))
-        own["AF least"], own["AF most"] = min(likely), max(likely)
 
 
 def _evidence(d: Floats) -> float:
