@@ -35,7 +35,7 @@ from leadwire.settings import Limits
 
 EVERY_S = 2
 """Looked at only so often: the windows do not change faster, and it halves the cost."""
-BEGIN, END = 0.7, 0.3
+BEGIN, END = 0.75, 0.3
 SURE = 0.9
 """More than this counts twice: one look more settles it."""
 BEGIN_S, END_S = 3, 6
