@@ -287,7 +287,8 @@ async function main() {
   const row = el("div", { class: "row" }, head.quality, head.qualityWord, head.battery);
   $("#head").append(head.who, head.word, el("span", { class: "spacer" }), el("div", { class: "facts" }, head.age, row, head.fault), el("div", { class: "pulse" }, head.hr, head.unit));
   past = new History($("#strip"), pick);
-  rail = new Rail($("#rail"), shell.alarms, (other, sample) => (other === name ? timeOf(sample) : null));
+  const onsetOf = (other, sample) => (other === name ? timeOf(sample) : null);
+  rail = new Rail($("#rail"), shell.alarms, onsetOf, (alert) => shell.cases?.of(alert));
   shell.scaleText = () => t("ui.to_scale", { speed: options.speed, gain: options.gain });
   shell.ontick = tick;
   new ResizeObserver(() => (dirty = true)).observe($("#view"));

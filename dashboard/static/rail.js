@@ -4,11 +4,15 @@ import { clockTime, duration, kindText, onLanguage, t } from "./i18n.js";
 import { el, mark, put, putData } from "./dom.js";
 
 export class Rail {
-  /** @param onsetOf function (stream, sample) -> server time s, or null */
-  constructor(root, alarms, onsetOf) {
+  /**
+   * @param onsetOf function (stream, sample) -> server time s, or null
+   * @param caseOf function (alert id) -> its case, undefined if none is known
+   */
+  constructor(root, alarms, onsetOf, caseOf) {
     this.root = root;
     this.alarms = alarms;
     this.onsetOf = onsetOf;
+    this.caseOf = caseOf;
     this.cards = new Map();
     this.version = -1;
     this.list = el("div", { class: "rail-cards", role: "list" });
@@ -39,8 +43,11 @@ export class Rail {
       this.#place(views);
     }
     for (const view of views) {
-      const { age } = this.cards.get(view.alert.id);
+      const { age, card, owner } = this.cards.get(view.alert.id);
       const { alert } = view;
+      const told = this.caseOf(alert.id);
+      putData(card, "owned", String(Boolean(told?.owner)));
+      put(owner, told?.owner ? (told.people[told.owner] ?? told.owner) : "");
       put(age, alert.state === "ended" ? t("state.ended") : t("ui.for", { time: duration(now - alert.raised_at) }));
     }
   }
@@ -70,7 +77,8 @@ export class Rail {
   #card(view) {
     const entry = {
       kind: el("strong", { class: "card-kind" }),
-      place: el("span", { class: "card-place" }),
+      place: el("span", {}),
+      owner: el("span", { class: "card-owner" }),
       age: el("span", { class: "card-age" }),
       onset: el("span", { class: "card-onset" }),
     };
@@ -78,7 +86,7 @@ export class Rail {
       "a",
       { class: "card", role: "listitem", href: `/patient?stream=${encodeURIComponent(view.alert.stream)}` },
       el("span", { class: "card-top" }, mark(view.alert.priority), entry.kind),
-      el("span", { class: "card-mid" }, entry.place),
+      el("span", { class: "card-place" }, entry.place, entry.owner),
       el("span", { class: "card-low" }, entry.age, entry.onset),
     );
     putData(entry.card, "priority", view.alert.priority);

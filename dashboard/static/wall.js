@@ -139,7 +139,8 @@ function moveFocus(event) {
 async function main() {
   shell.scaleText = () => t("ui.to_scale", { speed: 25, gain: 10 });
   shell.ontick = tick;
-  rail = new Rail(document.querySelector("#rail"), shell.alarms, (stream, sample) => byStream.get(stream)?.buffer.timeOf(sample) ?? null);
+  const onsetOf = (stream, sample) => byStream.get(stream)?.buffer.timeOf(sample) ?? null;
+  rail = new Rail(document.querySelector("#rail"), shell.alarms, onsetOf, (alert) => shell.cases?.of(alert));
   new ResizeObserver(() => (dirty = true)).observe(grid);
   addEventListener("resize", () => (dirty = true));
   onScale(() => (dirty = true));

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.services.browser import watch_page
-from tests.services.hospital import CLINIC, PASSWORD, Hospital, eventually
+from tests.services.hospital import CLINIC, PASSWORD, Hospital, eventually, give
 
 pytestmark = pytest.mark.browser
 
@@ -153,3 +153,16 @@ def test_the_login_page_and_the_desk_fit_a_phone(hospital: Hospital, log_in: Log
     page.locator(".row").click()
     page.wait_for_selector(".case-head h2")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_the_wall_says_who_has_an_alarm(hospital: Hospital, log_in: LogIn) -> None:
+    page = log_in("tan")
+    alert = hospital.raise_alert("s1")
+    page.goto(hospital.address)
+    card = page.locator("#rail .card")
+    expect(card).to_have_attribute("data-owned", "false")
+    chen = hospital.client("chen")
+    hospital.case(chen, alert.id)
+    assert give(chen, alert.id, "accept").status_code == 200
+    expect(card.locator(".card-owner")).to_have_text("陈医生")
+    expect(card).to_have_attribute("data-owned", "true")
