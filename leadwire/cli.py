@@ -6,6 +6,8 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from io import TextIOBase
+from typing import TextIO, cast
 
 from leadwire import __version__, settings
 from leadwire.errors import LeadwireError, SettingError
@@ -148,11 +150,21 @@ def _top_parser() -> argparse.ArgumentParser:
     return top
 
 
+class _Stderr(TextIOBase):
+    """Standard error as it is when something is written: whoever replaces it (a test) may close its own."""
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+
 def _log_to_stderr() -> None:
     """Standard output is for addresses and results."""
     import structlog
 
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(cast(TextIO, _Stderr())))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -60,3 +60,19 @@ def test_the_command_prints_every_process_and_tells_by_its_status(tmp_path, caps
     assert cli.main([*command, "--silent", "3600", "--role", "ingest"]) == 1
     assert "role ingest" in capsys.readouterr().err
     bus.close()
+
+
+def test_a_log_goes_on_after_the_stream_it_began_with_is_closed(capsys, monkeypatch):
+    import io
+    import sys
+
+    import structlog
+
+    first = io.StringIO()
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stderr", first)
+        assert cli.main(["settings"]) == 0
+        structlog.get_logger("x").warning("early")
+    first.close()
+    structlog.get_logger("x").warning("late")
+    assert "late" in capsys.readouterr().err
