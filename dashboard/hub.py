@@ -267,8 +267,8 @@ class Hub:
         return messages.AlertView(
             seq=entry.seq,
             alert=entry.alert,
-            clinic=info.clinic if info else "",
-            bed=info.bed if info else entry.alert.stream,
+            clinic=info.clinic if info else entry.alert.clinic,
+            bed=info.bed if info else entry.alert.bed,
         )
 
     def alert_news(self) -> asyncio.Event:

@@ -117,7 +117,7 @@ async def alerts(
             present = tuple(
                 hub.alert_view(e)
                 for e in log.present(clock.now())
-                if caller.sees(hub.clinic_of(e.alert.stream))
+                if caller.sees(hub.alert_view(e).clinic)
             )
             snapshot = SnapshotMessage(log.next_seq, log.oldest, present, reason, start)  # type: ignore[arg-type]
             at = log.next_seq
@@ -129,7 +129,7 @@ async def alerts(
             if entries is None:
                 raise TimeoutError("the client fell behind the kept transitions")
             for entry in entries:
-                if caller.sees(hub.clinic_of(entry.alert.stream)):
+                if caller.sees(hub.alert_view(entry).clinic):
                     await say(to_json(AlertMessage(hub.alert_view(entry))))
                 at = entry.seq + 1
             if clock.monotonic() >= next_time:

@@ -1,7 +1,7 @@
 // The clinic's banner: for each open case of its own patients what the hospital does now, and what to press.
 
 import { command } from "./api.js";
-import { kindText, t } from "./i18n.js";
+import { kindText, placeText, t } from "./i18n.js";
 import { el, mark, put, putData } from "./dom.js";
 
 export class Calls {
@@ -59,7 +59,7 @@ export class Calls {
   #fill({ card, title, text, buttons }, told) {
     const back = told.call_back;
     const name = told.people[told.owner] ?? told.owner;
-    put(title, `${kindText(told.kind)} · ${t("ui.bed", { bed: told.bed })}`);
+    put(title, [kindText(told.kind), placeText(told.bed, "")].filter(Boolean).join(" · "));
     let state = "checking";
     let said = t("desk.clinic_checking");
     if (told.owner) [state, said] = ["seen", t("desk.clinic_hub_seen", { name })];

@@ -1,7 +1,7 @@
 // One case: what it rests on, whose it is, what can be done to it, and its story from the register.
 
 import { api, command } from "./api.js";
-import { clockTime, duration, kindText, t } from "./i18n.js";
+import { clockTime, duration, kindText, placeText, t } from "./i18n.js";
 import { el, mark, put } from "./dom.js";
 
 const HUB = ["technician", "cardiologist"];
@@ -172,7 +172,7 @@ export class CasePanel {
     const name = told.people[told.owner] ?? told.owner;
     const state = told.condition === "active" ? t("desk.since", { time: clockTime(told.opened_at) }) : t("desk.ended", { time: clockTime(told.ended_at ?? told.changed_at) });
     const line = [
-      `${told.clinic_name} · ${t("ui.bed", { bed: told.bed })}`,
+      placeText(told.bed, told.clinic_name),
       state,
       told.owner ? t("desk.owner", { name }) : t("desk.no_owner"),
       t(`line.signal/${told.signal}`),

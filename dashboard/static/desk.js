@@ -4,7 +4,7 @@ import { Shell } from "./shell.js";
 import { CasePanel } from "./casepanel.js";
 import { Calls } from "./calls.js";
 import { api, command } from "./api.js";
-import { clockTime, duration, kindText, onLanguage, t } from "./i18n.js";
+import { clockTime, duration, kindText, onLanguage, placeText, t } from "./i18n.js";
 import { el, mark, put, putData } from "./dom.js";
 
 const shell = new Shell({ streams: () => {}, frame: () => {} });
@@ -54,7 +54,7 @@ function fill(entry, told, now) {
   if (told.late) more.push(t("desk.late"));
   put(parts.kind, [kindText(told.kind), ...more].join(" · "));
   put(parts.since, duration(now - told.opened_at));
-  put(parts.place, `${told.clinic_name} · ${t("ui.bed", { bed: told.bed })}`);
+  put(parts.place, placeText(told.bed, told.clinic_name));
   const name = told.people[told.owner] ?? told.owner;
   put(parts.who, told.owner ? t("desk.owner", { name }) : told.task ? "" : t("desk.no_owner"));
   putData(root, "owned", String(Boolean(told.owner)));

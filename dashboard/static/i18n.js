@@ -73,3 +73,6 @@ export function duration(s) {
   const m = Math.floor(s / 60) % 60;
   return h ? `${h}:${two(m)}:${two(s % 60)}` : `${m}:${two(s % 60)}`;
 }
+
+/** Where: bed and clinic, whichever there is (an alert that nobody watches has no bed). */
+export const placeText = (bed, clinic) => [bed && t("ui.bed", { bed }), clinic].filter(Boolean).join(" · ");

@@ -1,6 +1,6 @@
 // The alarm rail: every alarm as a card, the urgent first, and how many cards are out of sight.
 
-import { clockTime, duration, kindText, onLanguage, t } from "./i18n.js";
+import { clockTime, duration, kindText, onLanguage, placeText, t } from "./i18n.js";
 import { el, mark, put, putData } from "./dom.js";
 
 export class Rail {
@@ -97,7 +97,7 @@ export class Rail {
     const { alert } = view;
     putData(card, "state", alert.state);
     put(kind, kindText(alert.kind));
-    put(place, [t("ui.bed", { bed: view.bed }), view.clinic].filter(Boolean).join(" · "));
+    put(place, placeText(view.bed, view.clinic));
     const at = alert.onset === null ? null : this.onsetOf(alert.stream, alert.onset);
     put(onset, t("ui.onset", { time: clockTime(at ?? alert.raised_at) }));
     card.title = `${t(`priority.${alert.priority}`)}, ${t(`category.${alert.category}`)}: ${kind.textContent}`;
