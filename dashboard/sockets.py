@@ -115,9 +115,7 @@ async def alerts(
         if at is None or log.since(at, 1) is None:
             reason = "start" if at is None else "too_old" if at < log.oldest else "unknown"
             present = tuple(
-                hub.alert_view(e)
-                for e in log.present(clock.now())
-                if caller.sees(hub.alert_view(e).clinic)
+                hub.alert_view(e) for e in log.present(clock.now()) if caller.sees(hub.alert_view(e).clinic)
             )
             snapshot = SnapshotMessage(log.next_seq, log.oldest, present, reason, start)  # type: ignore[arg-type]
             at = log.next_seq
