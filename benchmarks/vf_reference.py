@@ -5,7 +5,8 @@ bracket VF and flutter by ``[`` and ``]``; a bracket that is never closed lasts 
 
 cudb has no word for tachycardia: torsades of 250 a minute are N beats there like all others. In a record
 without any rhythm note, `FAST_BEATS` or more reference beats in a row at `FAST_RATE` or more are called FAST,
-which is neither VF nor non-VF: it teaches nothing, and an alarm over it is counted with those over VT.
+which is neither VF nor non-VF: an alarm over it is counted with those over VT. The model was trained before
+that, with them as N.
 """
 
 from pathlib import Path
@@ -50,8 +51,13 @@ def part(folder: str, name: str) -> str:
     return "tuned" if name in TUNED.get(folder, ()) else "new"
 
 
-def segments(path: Path, seconds: float, fs: float, annotator: str = "atr") -> list[Segment]:
-    """Return (start, end, word) in s, back to back; "N" for everything that is none of ours."""
+def segments(
+    path: Path, seconds: float, fs: float, annotator: str = "atr", fast: bool = False
+) -> list[Segment]:
+    """Return (start, end, word) in s, back to back; "N" for everything that is none of ours.
+
+    With `fast` runs of fast beats are FAST where no rhythm is annotated.
+    """
     if not path.with_suffix(f".{annotator}").exists():
         return [(0.0, seconds, "N")]
     notes = wfdb.rdann(str(path), annotator)
@@ -70,7 +76,7 @@ def segments(path: Path, seconds: float, fs: float, annotator: str = "atr") -> l
             found.append((at, sample / fs, word))
             at, word = sample / fs, new
     found.append((at, seconds, word))
-    if not any(aux.rstrip("\0").startswith("(") for aux in notes.aux_note):
+    if fast and not any(aux.rstrip("\0").startswith("(") for aux in notes.aux_note):
         beats = np.array([s for s, c in zip(notes.sample, notes.symbol, strict=True) if c in BEATS]) / fs
         found = [piece for segment in found for piece in _without_fast(segment, beats)]
     return [s for s in found if s[1] > s[0]]
@@ -108,7 +114,7 @@ def per_second(parts: list[Segment], n: int, window_s: int) -> NDArray[np.str_]:
         for start, stop, word in parts:
             inside = min(k + 1.0, stop) - max(k + 1.0 - window_s, start)
             if inside >= window_s - (1 if word == VF else 1e-9):
-                labels[k] = word if word != FAST else "?"
+                labels[k] = word
     for a, b in unclear(parts):
         labels[max(0, int(a) - 1) : int(b) + window_s + 1] = "?"
     return labels

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import wfdb
 from numpy.typing import NDArray
 
 from benchmarks import vf
@@ -117,10 +118,22 @@ def test_how_the_benchmark_counts(heard: list[tuple[float, float]], found: int, 
     assert (counts.episodes, counts.found, counts.false) == (1, found, false)
 
 
+def test_a_run_of_fast_beats_is_cut_out_where_no_rhythm_is_annotated(tmp_path: Path) -> None:
+    beats = np.concatenate([np.arange(1, 10, 0.8), np.arange(10, 13, 0.25), np.arange(13, 20, 0.8)])
+    symbols = ["N"] * len(beats)
+    wfdb.wrann("bare", "atr", np.round(250 * beats).astype(int), symbols, fs=250, write_dir=str(tmp_path))
+    notes = ["(N", *[""] * (len(beats) - 1)]
+    samples = np.round(250 * beats).astype(int)
+    wfdb.wrann("noted", "atr", samples, symbols, aux_note=notes, fs=250, write_dir=str(tmp_path))
+    words = [word for _, _, word in segments(tmp_path / "bare", 20.0, 250.0, fast=True)]
+    assert words == ["N", "FAST", "N"]
+    assert segments(tmp_path / "bare", 20.0, 250.0) == [(0.0, 20.0, "N")]
+    assert segments(tmp_path / "noted", 20.0, 250.0, fast=True) == [(0.0, 20.0, "N")]
+
+
 @pytest.mark.records
 def test_floors_on_records(database) -> None:  # type: ignore[no-untyped-def]
     """One held-out and two tuned records; the full run is ``leadwire bench vf``."""
-    import wfdb
 
     total = vf.Counts()
     for name in ("cu01", "cu21", "cu31"):
