@@ -85,8 +85,9 @@ def _total(parts: list[tuple[beat_score.Record, beat_score.Confusion]]) -> dict[
 
 def _cross(records: list[beat_score.Record], args: argparse.Namespace) -> dict[str, Any]:
     some = [record for record in records if record.name in train_beats.DS1]
+    every = some + train_beats.others(Path(args.data).parent)
     models: dict[str, Model] = train_beats.cross_validate(
-        some, train_beats.gather(some, train_beats.empty()), args.cross
+        some, train_beats.gather(every, train_beats.empty()), args.cross
     )
     parts = []
     for record in some:

@@ -23,8 +23,12 @@ from dsp.beat_state import State
 from dsp.kernels import Floats, Ints, kernel
 
 BEFORE, QUALITY = b.FEATURES.index("before"), b.FEATURES.index("quality")
-IRREGULARITY = b.FEATURES.index("irregularity")
+EARLY = b.FEATURES.index("early")
+RR_MEAN, ALIKE = b.FEATURES.index("rr mean"), b.FEATURES.index("alike")
+P_SEEN, ALIKE_SLOW = b.FEATURES.index("P seen"), b.FEATURES.index("alike slow")
+V_ODDS, S_ODDS = b.FEATURES.index("odds of V"), b.FEATURES.index("odds of S")
 N_SHAPE = b.FEATURES.index("rr 8")
+DIFFERENCE_T = b.FEATURES.index("difference T")
 
 
 class Out(NamedTuple):
@@ -59,6 +63,7 @@ def judge(st: State, i: int, known: int, cfg: b.Config, model: Model, out: Out) 
         lead_weights(x, st, cfg, weight)
         t, lag = shape(st, x, weight, cfg, phi)
         own[b.B_RHO] = phi[0]
+        relate(st, phi, ratio)
         phi[20] = own[b.B_QUALITY]
         before, within = sharpness(st, at, cfg)
         paced = before > b.PULSE_MV and before > b.PULSE_RATIO * within
@@ -132,6 +137,7 @@ def shape(st: State, x: Floats, weight: Floats, cfg: b.Config, phi: Floats) -> t
         correlate(x, templates[dominant], weight, late, x.shape[1] - 1 - int(b.LAG_S * cfg.rate), lag, best)
         phi[14] = best[0] / math.sqrt(max(best[1] * best[2], 1e-12))
         phi[15] = math.log(max(best[1], 1e-4) / max(best[2], 1e-4))
+        phi[DIFFERENCE_T] = math.log(max(best[1] + best[2] - 2.0 * best[0], 1e-4))
         first, last = int(b.LAG_S * cfg.rate), cfg.left - int(b.P_RIGHT_S * cfg.rate)
         correlate(x, templates[dominant], weight, first, last, lag, best)
         phi[16] = best[0] / math.sqrt(max(best[1] * best[2], 1e-12))
@@ -139,6 +145,37 @@ def shape(st: State, x: Floats, weight: Floats, cfg: b.Config, phi: Floats) -> t
         phi[18] = math.log(max(best[1] + best[2] - 2.0 * best[0], 1e-4))
     phi[19] = math.log(max(measured[2], 1e-3))
     return mine, my_lag
+
+
+@kernel
+def relate(st: State, phi: Floats, ratio: float) -> None:
+    """Write how far a beat is from what is usual for this patient, and let the usual follow it.
+
+    Noise, breathing and a restless P wave make beats differ that are all the same: what counts is by how much
+    more this one does.
+    """
+    v = st.v
+    seen = np.empty(b.N_USUAL)
+    for k in range(3):
+        seen[k] = math.log(max(1.0 - phi[(0, 16, 14)[k]], 0.003))
+    seen[3], seen[4] = phi[18], phi[DIFFERENCE_T]
+    seen[5] = math.log(min(max(ratio, 0.2), 3.0))
+    sure = min(v[b.USUAL_N] / b.SURE_BEATS, 1.0)
+    phi[EARLY] = min(ratio, phi[RR_MEAN])
+    for k in range(b.N_USUAL):
+        phi[DIFFERENCE_T + 1 + k] = sure * (seen[k] - v[b.USUAL + k])
+    spread = v[b.USUAL + 2 * b.N_USUAL - 1] + 0.02
+    phi[DIFFERENCE_T + b.N_USUAL] = sure * seen[5] / spread
+    phi[EARLY + 1] = sure * math.log(min(max(phi[EARLY], 0.2), 3.0)) / spread
+    phi[P_SEEN] = sure * v[b.USUAL + 1]
+    if phi[10] == 0.0 or abs(seen[5]) > b.IN_TIME:
+        return
+    v[b.USUAL_N] += 1.0
+    part = max(1.0 / v[b.USUAL_N], 1.0 / b.USUAL_BEATS)
+    for k in range(b.N_USUAL):
+        change = seen[k] - v[b.USUAL + k]
+        v[b.USUAL + k] += part * change
+        v[b.USUAL + b.N_USUAL + k] += part * (abs(change) - v[b.USUAL + b.N_USUAL + k])
 
 
 @kernel
@@ -151,9 +188,11 @@ def decide(st: State, phi: Floats, t: int, model: Model) -> int:
     if t >= 0:
         n = min(st.stats[t, b.S_N], b.TEMPLATE_BEATS)
         v += (st.stats[t, b.S_V] - v) * b.TEMPLATE_PART * n / b.TEMPLATE_BEATS
+    phi[V_ODDS], phi[S_ODDS] = v, odds(model, 1, phi)
     if v > b.V_ODDS:
         noisy = phi[QUALITY] < b.POOR and phi[BEFORE] > b.ROUGH
         return b.UNKNOWN if t < 0 and noisy else b.VENTRICULAR
-    if phi[IRREGULARITY] < b.IRREGULAR and odds(model, 1, phi) > b.S_ODDS:
+    regular = min(phi[ALIKE], phi[ALIKE_SLOW]) > b.IRREGULAR
+    if regular and phi[S_ODDS] > b.S_ODDS:
         return b.SUPRAVENTRICULAR
     return b.NORMAL

@@ -8,6 +8,8 @@ from dsp import beat_state as b
 from dsp.beat_state import State
 from dsp.kernels import Floats, kernel
 
+ALIKE_SLOW = b.FEATURES.index("alike slow")
+
 
 @kernel
 def median(values: Floats) -> float:
@@ -33,6 +35,22 @@ def irregularity(rr: Floats) -> float:
             change[k] = abs(math.log(rr[k] / rr[k + lag]))
         least = min(least, median(change))
     return least if n >= 4 else 0.0
+
+
+@kernel
+def alike(rr: Floats) -> float:
+    """Return which part of all pairs of intervals are alike, 1 where there are too few.
+
+    In fibrillation few are, while early beats and pauses, however many, are like each other.
+    """
+    n = len(rr)
+    if n < 4:
+        return 1.0
+    same = 0
+    for i in range(n):
+        for k in range(i):
+            same += abs(math.log(rr[i] / rr[k])) < b.ALIKE
+    return 2.0 * same / (n * (n - 1))
 
 
 @kernel
@@ -62,6 +80,9 @@ def context(st: State, i: int, known: int, cfg: b.Config, phi: Floats, at: int) 
     irregular = irregularity(past[: min(n, 20)])
     m32 = median(past[:n]) if n else 0.0
     slow = st.v[b.SLOW_RR]
+    mean = 0.0
+    for k in range(n):
+        mean += min(past[k], b.LONG_RR_S) / n
     previous = beats[b.row(i - 1)][b.B_RR] if i > 0 else 0.0
     usual = m32 if m32 > 0.0 else rr if rr > 0.0 else 0.8
     following = (known - own[b.B_R]) / cfg.fs
@@ -71,6 +92,8 @@ def context(st: State, i: int, known: int, cfg: b.Config, phi: Floats, at: int) 
     phi[at] = rr / m8 if ok and m8 > 0.0 else 1.0
     phi[at + 1] = rr / m32 if ok and m32 > 0.0 else 1.0
     phi[at + 2] = rr / slow if ok and slow > 0.0 else 1.0
+    if ref <= 0.0:
+        ref = mean
     ratio = rr / ref if ok and ref > 0.0 else 1.0
     phi[at + 3] = ratio
     phi[at + 4] = beats[b.row(i - 1)][b.B_RATIO] if i > 0 else 1.0
@@ -88,6 +111,11 @@ def context(st: State, i: int, known: int, cfg: b.Config, phi: Floats, at: int) 
     phi[at + 13] = longest / usual if longest > 0.0 else 1.0
     phi[at + 14] = nearest
     phi[at + 15] = 1.0 if i > 0 and beats[b.row(i - 1)][b.B_TEMPLATE] == st.n[b.DOMINANT] else 0.0
+    phi[at + 16] = alike(past[: min(n, b.ALIKE_BEATS)])
+    part = max(1.0 / (i + 1.0), 1.0 / b.ALIKE_SLOW_BEATS)
+    st.v[b.ALIKE_SLOW] += part * (phi[at + 16] - st.v[b.ALIKE_SLOW])
+    phi[ALIKE_SLOW] = st.v[b.ALIKE_SLOW]
+    phi[at + 17] = rr / mean if ok and mean > 0.0 else 1.0
     return ratio
 
 
@@ -100,8 +128,8 @@ def remember_interval(st: State, i: int) -> None:
     """
     v = st.v
     own = st.beats[b.row(i)]
-    rr = own[b.B_RR]
-    if rr <= 0.0 or rr > 2.5:
+    rr = min(own[b.B_RR], b.LONG_RR_S)
+    if rr <= 0.0:
         return
     v[b.SLOW_N] = min(v[b.SLOW_N] + 1.0, b.SLOW_BEATS)
     v[b.SLOW_RR] += (rr - v[b.SLOW_RR]) / v[b.SLOW_N]

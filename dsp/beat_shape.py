@@ -232,7 +232,7 @@ def choose_dominant(st: State) -> None:
             continue
         if stats[t, b.S_RATIO] < b.PREMATURE:
             value *= 0.25
-        value *= min(1.0, (narrow / max(stats[t, b.S_WIDTH], 0.03)) ** 1.5)
+        value *= min(1.0, (narrow / max(stats[t, b.S_WIDTH], 0.03)) ** b.NARROW)
         if t == st.n[b.DOMINANT]:
             value *= 1.3
         if value > most:

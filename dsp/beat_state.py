@@ -23,6 +23,7 @@ PULSE_MV, PULSE_RATIO = 0.2, 2.0  # it is so high, and so many times what the co
 RING_S = 4.4  # a beat found by search-back is that old at most, with what lies before it
 DARK_S = 0.15  # all leads missing for so long: the R-R interval across it is unknown
 LONGEST_RR_S = 5.0
+LONG_RR_S = 2.5  # what is longer counts as that much in means
 GONE_S = 0.04  # a lead without measurement for so long is none
 
 # A beat's window, in s about R.
@@ -41,13 +42,18 @@ SMALLER, LARGER = 0.4, 2.5  # in energy: no longer the same
 WIDER = 0.35  # so much (in logarithm) wider than the dominant one is another
 FADE_BEATS = 100.0  # memory of the templates' counts
 LEARN_BEATS = 12.0  # memory of their shapes
+USUAL_BEATS, SURE_BEATS = 50.0, 20.0  # memory of what is usual, and how many beats make it sure
+IN_TIME = 0.15  # of such beats the interval deviates by less (in logarithm)
 PREMATURE = 0.85  # of the timely interval
+NARROW = 3.0  # how much narrowness counts where the dominant template is chosen
 
 TEMPLATE_PART, TEMPLATE_BEATS = 0.5, 6.0  # weight of the other members' log odds of V, from so many on
 
-V_ODDS, S_ODDS = -0.4, -0.85  # log odds from which a beat is called V, S
+V_ODDS, S_ODDS = -1.25, -1.0  # log odds from which a beat is called V, S
 POOR, ROUGH = 0.75, -2.5  # detector's quality, and log activity before: a shape of its own there is noise
-IRREGULAR = 0.10  # in fibrillation no beat is early
+ALIKE, ALIKE_BEATS = 0.06, 20  # intervals this near to each other (in logarithm) are alike
+ALIKE_SLOW_BEATS = 30.0  # memory of how many are
+IRREGULAR = 0.22  # fewer pairs of intervals than that are alike: fibrillation, in which no beat is early
 
 N_BEATS = 64  # remembered
 N_PAST = 32  # R-R intervals looked back on
@@ -60,8 +66,9 @@ IN, PHASE, M, DARK_N, JUDGED, BEATS, DOMINANT, TOTAL, SEEN = range(9)
 DARKS = 10  # the latest four inner samples at which all leads became dark
 N_INTS = 16
 # State.v
-SLOW_RR, SLOW_N, TIMELY_RR, TIMELY_N = range(4)
-N_FLOATS = 4
+SLOW_RR, SLOW_N, TIMELY_RR, TIMELY_N, USUAL_N, ALIKE_SLOW, USUAL = range(7)
+N_USUAL = 6  # what is usual among beats of the dominant shape that come in time: means, then mean deviations
+N_FLOATS = USUAL + 2 * N_USUAL
 # State.lead: one row per lead
 FED, MISSING, FILTERS = 0, 1, 2
 HISTORY = FILTERS + 4
@@ -116,7 +123,21 @@ FEATURES = (
     "longest",
     "nearest",
     "previous own",
-    "polarity",
+    "alike",
+    "rr mean",
+    "difference T",
+    "rho usual",
+    "rho P usual",
+    "rho T usual",
+    "difference P usual",
+    "difference T usual",
+    "rr usual",
+    "early",
+    "early usual",
+    "alike slow",
+    "P seen",
+    "odds of V",
+    "odds of S",
 )
 N_PHI = len(FEATURES)
 
