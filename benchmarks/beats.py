@@ -1,9 +1,9 @@
 """Beat classes: sensitivity and positive predictivity of VEB and SVEB, beat by beat (EC57).
 
 The classifier gets the beats that our own QRS detector finds, streaming; `beat_score.py` says how the
-classes are counted. Totals are of all records without paced beats. Records of DS1 fitted the
-trees: they are marked "tuned", and for them ``--cross N`` fits trees anew without each person and tells
-that figure as ``VEB_cross`` and ``SVEB_cross``. All other records are "new".
+classes are counted. Totals are of all records without paced beats. Records that fitted the trees
+(`train_beats.py` names them) are marked "tuned", and for those of mitdb ``--cross N`` fits trees anew
+without each person and tells that figure as ``VEB_cross`` and ``SVEB_cross``. All other records are "new".
 """
 
 import argparse
@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> Result:
 
 def part(name: str) -> str:
     """Return whether a record is "tuned" (its person fitted the trees) or "new"."""
-    return "tuned" if train_beats.person(name) in train_beats.DS1 else "new"
+    return "tuned" if train_beats.fitted(name) else "new"
 
 
 def _total(parts: list[tuple[beat_score.Record, beat_score.Confusion]]) -> dict[str, Any]:
