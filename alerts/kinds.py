@@ -92,6 +92,7 @@ KINDS: dict[str, KindInfo] = {
     "r_on_t": _heart("ectopic", 60, "s", 0.1, 1),
     "pvc_run": _heart("ectopic", 50, "beats", 3, 30),
     "pvc_couplet": _heart("ectopic", 40, "beats", 2, 2),
+    "multiform_pvc": _heart("ectopic", 35, "shapes", 2, 3),
     "frequent_pvc": KindInfo("physiological", "ectopic", 30, "1/min", 1, 60, setting="limits.pvc_per_min"),
     "bigeminy": _heart("ectopic", 20, "cycles", 2, 30),
     "trigeminy": _heart("ectopic", 10, "cycles", 2, 30),

@@ -109,7 +109,7 @@ def read(path: Path, annotator: str = "atr") -> Record | None:
 
 
 def classify(record: Record, n_sig: int, model: Model | None = None) -> NDArray[np.int64]:
-    """Return (n, 3): sample, sample at which it was known, class, of the first `n_sig` leads."""
+    """Return (n, 4): sample, sample at which it was known, class, template, of the first `n_sig` leads."""
     x = np.ascontiguousarray(record.x[:, :n_sig])
     detector = QrsDetector(record.fs, x.shape[1])
     classifier = BeatClassifier(record.fs, x.shape[1], model)

@@ -92,6 +92,8 @@ class Second:
         (sample, symbol) of the latest classified beats (up to 32) since data were last missing,
         ascending; a class is known `dsp.beat_state.WAIT_S` after its R peak. `classed` are those of this
         second. Symbols: N, S, V, F, "/" (paced), Q (cannot be told).
+    shapes
+        (sample, number of the shape) of this second's ventricular beats that have one.
     beat_leads
         The leads that the newest beat was seen in.
     rate
@@ -114,6 +116,8 @@ class Second:
         tachycardia (NaN: cannot be told), and repetitions in 1/min.
     overruled
         The ventricular rhythm that lasts now and stands above what other conditions would say; else empty.
+    fibrillating
+        Atrial fibrillation is announced: no beat is early, and no pattern of intervals means anything.
     trouble
         Why a second is not seeing or not usable: quality flags joined by commas; else empty.
     """
@@ -128,6 +132,7 @@ class Second:
     beats: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     classes: list[tuple[int, str]] = field(default_factory=list)
     classed: list[tuple[int, str]] = field(default_factory=list)
+    shapes: list[tuple[int, int]] = field(default_factory=list)
     beat_leads: tuple[str, ...] = ()
     rate: float | None = None
     irregularity: float = 0.0
@@ -142,6 +147,7 @@ class Second:
     wave_vt: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
     wave_rate: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
     overruled: str = ""
+    fibrillating: bool = False
     pulses: list[PulseTrain] = field(default_factory=list)
 
 

@@ -11,11 +11,14 @@ KEPT = 32
 
 
 class BookState(Struct):
-    """`waiting`: reported without a class yet; `classes`: (sample, symbol); `fresh`: those of this second."""
+    """`waiting`: reported without a class yet; `classes`: (sample, symbol); `fresh`: those of this second;
+    `shapes`: (sample, number of the template) of the ventricular ones among these.
+    """
 
     waiting: list[Beat] = []
     classes: list[tuple[int, str]] = []
     fresh: list[tuple[int, str]] = []
+    shapes: list[tuple[int, int]] = []
 
 
 class BeatBook:
@@ -28,7 +31,7 @@ class BeatBook:
         """Note a beat that was reported without a class."""
         self.state.waiting.append(beat)
 
-    def classify(self, sample: int, detected: int, code: int) -> Beat | None:
+    def classify(self, sample: int, detected: int, code: int, shape: int = -1) -> Beat | None:
         """Return the beat at `sample` once more, with its class; None if nobody reported it."""
         state = self.state
         while state.waiting and state.waiting[0].sample < sample:
@@ -40,13 +43,15 @@ class BeatBook:
             state.classes.clear()
         state.classes.append((sample, beat.symbol))
         state.fresh.append((sample, beat.symbol))
+        if beat.symbol == "V" and shape >= 0:
+            state.shapes.append((sample, shape))
         if len(state.classes) > KEPT:
             del state.classes[:-KEPT]
         return beat
 
 
 def merged(beats: list[tuple[Any, ...]], classes: list[list[int]]) -> list[tuple[Any, ...]]:
-    """Beats (sample, detected, ...) and classes (sample, detected, code) in the order they became known.
+    """Beats (sample, detected, ...) and classes (sample, detected, code, shape) as they became known.
 
     A beat comes before what becomes known at the same sample.
     """

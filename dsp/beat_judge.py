@@ -22,17 +22,20 @@ from dsp.beat_shape import (
 from dsp.beat_state import State
 from dsp.kernels import Floats, Ints, kernel
 
+WIDTH, TIMELY = b.FEATURES.index("width"), b.FEATURES.index("rr timely")
+PREVIOUS_RATIO, TO_PREVIOUS = b.FEATURES.index("rr previous ratio"), b.FEATURES.index("rr to previous")
 BEFORE, QUALITY = b.FEATURES.index("before"), b.FEATURES.index("quality")
 EARLY = b.FEATURES.index("early")
 RR_MEAN, ALIKE = b.FEATURES.index("rr mean"), b.FEATURES.index("alike")
 P_SEEN, ALIKE_SLOW = b.FEATURES.index("P seen"), b.FEATURES.index("alike slow")
+FUSION = b.FEATURES.index("fusion")
 V_ODDS, S_ODDS = b.FEATURES.index("odds of V"), b.FEATURES.index("odds of S")
 N_SHAPE = b.FEATURES.index("rr 8")
 DIFFERENCE_T = b.FEATURES.index("difference T")
 
 
 class Out(NamedTuple):
-    """Where classes go: `i` (room, 3) sample, detected, class; `n` their number.
+    """Where classes go: `i` (room, 4) sample, detected, class, template; `n` their number.
 
     `trace` is empty, or gets the features of every beat (for fitting).
     """
@@ -67,7 +70,9 @@ def judge(st: State, i: int, known: int, cfg: b.Config, model: Model, out: Out) 
         phi[20] = own[b.B_QUALITY]
         before, within = sharpness(st, at, cfg)
         paced = before > b.PULSE_MV and before > b.PULSE_RATIO * within
-        code = b.PACED if paced else decide(st, phi, t, model)
+        previous = int(st.beats[b.row(i - 1), b.B_CLASS]) if i > 0 else b.NORMAL
+        phi[FUSION] = fusion(st, x, weight, cfg, phi)
+        code = b.PACED if paced else decide(st, phi, t, previous, model)
         t = join(st, x, t, lag, ratio, phi[5], math.exp(phi[7]), odds(model, 0, phi))
         own[b.B_TEMPLATE] = merge(st, t, i, weight, cfg)
         choose_dominant(st)
@@ -76,6 +81,7 @@ def judge(st: State, i: int, known: int, cfg: b.Config, model: Model, out: Out) 
     n[b.TOTAL] += 1
     k = out.n[0]
     out.i[k, 0], out.i[k, 1], out.i[k, 2] = int(own[b.B_R]), known, code
+    out.i[k, 3] = int(own[b.B_TEMPLATE])
     if len(out.trace):
         out.trace[k, :] = phi
     out.n[0] += 1
@@ -179,20 +185,65 @@ def relate(st: State, phi: Floats, ratio: float) -> None:
 
 
 @kernel
-def decide(st: State, phi: Floats, t: int, model: Model) -> int:
+def fusion(st: State, x: Floats, weight: Floats, cfg: b.Config, phi: Floats) -> float:
+    """Return how well a sum of the dominant and one ventricular template explains a QRS complex, 0 to 1.
+
+    It is 0 where one of them alone does nearly as well, or has less than `FUSION_PART` in the sum.
+    """
+    best = np.zeros(4)
+    rho, most = phi[0], 0.0
+    dominant = int(st.n[b.DOMINANT])
+    if phi[10] == 1.0 or rho < b.FUSION_RHO or abs(math.log(max(phi[TIMELY], 0.1))) > b.FUSION_TIME:
+        return 0.0
+    for t in range(b.N_TEMPLATES):
+        if t == dominant or st.stats[t, b.S_N] < b.FUSION_BEATS or st.stats[t, b.S_V] < b.FUSION_ODDS:
+            continue
+        align(x, st.templates[t], weight, cfg, best)
+        other, _ = quotients(best)
+        align(st.templates[t], st.templates[dominant], weight, cfg, best)
+        between, _ = quotients(best)
+        rest = 1.0 - between * between
+        if other < b.FUSION_RHO or between > b.JOIN or rest < 0.05:
+            continue
+        mine, its = (rho - between * other) / rest, (other - between * rho) / rest
+        if min(mine, its) < b.FUSION_PART * (mine + its):
+            continue
+        both = math.sqrt(min(max(mine * rho + its * other, 0.0), 1.0))
+        if both > max(rho, other) + b.FUSION_GAIN:
+            most = max(most, both)
+    return most
+
+
+@kernel
+def gradual(phi: Floats, previous: int) -> bool:
+    """Whether a somewhat early beat only goes on with a rise of the sinus rate, as breathing makes it.
+
+    The beat before was normal and early too, and this one is hardly earlier.
+    """
+    quicker = phi[PREVIOUS_RATIO] < b.QUICKER and phi[TO_PREVIOUS] > b.HARDLY
+    return previous == b.NORMAL and quicker and phi[EARLY] > b.MUCH_EARLIER
+
+
+@kernel
+def decide(st: State, phi: Floats, t: int, previous: int, model: Model) -> int:
     """Return the class of a beat with features phi that belongs to template t (-1: none).
 
-    What the members of a template were taken for before counts beside the beat's own look.
+    What the members of a template were taken for before counts beside the beat's own look. `previous` is the
+    class of the beat before.
     """
     v = odds(model, 0, phi)
     if t >= 0:
         n = min(st.stats[t, b.S_N], b.TEMPLATE_BEATS)
         v += (st.stats[t, b.S_V] - v) * b.TEMPLATE_PART * n / b.TEMPLATE_BEATS
     phi[V_ODDS], phi[S_ODDS] = v, odds(model, 1, phi)
-    if v > b.V_ODDS:
+    # As narrow as ever and in time: the heart's axis has moved, or the electrodes have.
+    moved = phi[WIDTH] < b.NARROW_S and phi[WIDTH + 1] < b.NOT_WIDER and phi[TIMELY] > b.PREMATURE
+    if phi[FUSION] > b.FUSION_FIT and b.FLOOR_ODDS < v < b.SURE_ODDS:
+        return b.FUSION
+    if v > b.V_ODDS and not (moved and v < b.WEAK_ODDS):
         noisy = phi[QUALITY] < b.POOR and phi[BEFORE] > b.ROUGH
         return b.UNKNOWN if t < 0 and noisy else b.VENTRICULAR
     regular = min(phi[ALIKE], phi[ALIKE_SLOW]) > b.IRREGULAR
-    if regular and phi[S_ODDS] > b.S_ODDS:
+    if regular and phi[S_ODDS] > b.S_ODDS and phi[EARLY] < b.LATEST and not gradual(phi, previous):
         return b.SUPRAVENTRICULAR
     return b.NORMAL

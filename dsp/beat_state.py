@@ -49,7 +49,14 @@ NARROW = 3.0  # how much narrowness counts where the dominant template is chosen
 
 TEMPLATE_PART, TEMPLATE_BEATS = 0.5, 6.0  # weight of the other members' log odds of V, from so many on
 
-V_ODDS, S_ODDS = -1.25, -1.0  # log odds from which a beat is called V, S
+V_ODDS, S_ODDS = -1.5, -1.25  # log odds from which a beat is called V, S
+NARROW_S, NOT_WIDER, WEAK_ODDS = 0.08, 0.15, 0.3  # so narrow, no wider than usual: V only if surer than that
+LATEST, MUCH_EARLIER = 0.87, 0.70  # S comes that early; earlier than the second it is sudden anyhow
+QUICKER, HARDLY = 0.95, 0.88  # the beat before came early too, and this one hardly earlier
+FUSION_RHO, FUSION_TIME = 0.3, 0.2  # correlation with either template, and the interval's deviation at most
+FUSION_BEATS, FUSION_ODDS = 3.0, 1.0  # members of the ventricular template, and their log odds
+FUSION_PART, FUSION_GAIN, FUSION_FIT = 0.2, 0.03, 0.93  # least part of either, gain over one, fit of both
+FLOOR_ODDS, SURE_ODDS = -3.0, 3.0  # log odds of V between which a beat may be a fusion
 POOR, ROUGH = 0.75, -2.5  # detector's quality, and log activity before: a shape of its own there is noise
 ALIKE, ALIKE_BEATS = 0.06, 20  # intervals this near to each other (in logarithm) are alike
 ALIKE_SLOW_BEATS = 30.0  # memory of how many are
@@ -136,6 +143,7 @@ FEATURES = (
     "early usual",
     "alike slow",
     "P seen",
+    "fusion",
     "odds of V",
     "odds of S",
 )

@@ -16,7 +16,7 @@ from dsp.beat_model import Model, load
 from dsp.beat_state import State
 from dsp.kernels import Floats, kernel
 
-_VERSION = 1
+_VERSION = 2
 _BLOCK_S = 0.5
 _LAST = 1 << 62
 
@@ -60,8 +60,8 @@ class BeatClassifier:
         Returns
         -------
         numpy.ndarray
-            (n, 3): sample of the R peak, last sample the decision needed, index into `SYMBOLS`; in
-            rising order of both.
+            (n, 4): sample of the R peak, last sample the decision needed, index into `SYMBOLS`, number
+            of the template (-1: none); in rising order of both samples.
         """
         return self._process(x, beats, np.empty((0, b.N_PHI)))
 
@@ -69,7 +69,7 @@ class BeatClassifier:
         samples = np.ascontiguousarray(x, dtype=np.float64)
         found = np.empty((len(beats), 3))
         found[:, 0], found[:, 1], found[:, 2] = beats["sample"], beats["detected"], beats["quality"]
-        out = Out(np.empty((len(beats) + b.N_BEATS, 3), np.int64), np.zeros(1, np.int64), trace)
+        out = Out(np.empty((len(beats) + b.N_BEATS, 4), np.int64), np.zeros(1, np.int64), trace)
         run(samples, found, self._state, self._config, self._model, out)
         return out.i[: out.n[0]]
 

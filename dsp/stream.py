@@ -276,8 +276,8 @@ class Running:
             del self._darks[: -self._darks_kept]
 
     def _beat(self, row: tuple[Any, ...], out: list[StreamEvent]) -> None:
-        if len(row) == 3:
-            classified = self._book.classify(row[0] + self._zero, row[1] + self._zero, row[2])
+        if len(row) == 4:
+            classified = self._book.classify(row[0] + self._zero, row[1] + self._zero, *row[2:])
             if classified is not None:
                 out.append(classified)
             return
@@ -323,6 +323,7 @@ class Running:
         now.known = stop - round(SETTLED_S * self.layout.fs)
         now.beats = heart.beats()
         now.classes, now.classed = self._book.state.classes, self._book.state.fresh
+        now.shapes = self._book.state.shapes
         now.beat_leads = self._names(self._beat_leads)
         rate, now.irregularity = heart.rate(now.known)
         now.rate = None if rate is None else round(rate, 1)
@@ -360,7 +361,7 @@ class Running:
             if said:
                 out.extend(said)
         now.fresh = []
-        self._book.state.fresh = []
+        self._book.state.fresh, self._book.state.shapes = [], []
 
     def _flag_names(self, flags: list[int]) -> tuple[tuple[Any, ...], ...]:
         if len(flags) == len(self.layout.sig_name):

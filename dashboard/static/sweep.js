@@ -52,7 +52,7 @@ export class Sweep {
     this.cleared = null; // columns (not wrapped) before this one are cleared
     this.sweep = null; // number of the sweep whose centre holds
     this.epoch = null;
-    this.marked = new Set();
+    this.marked = new Map(); // sample of a beat: the class it was marked with
   }
 
   /** Columns from the beginning of the stream to sample `s`, not wrapped. */
@@ -151,8 +151,8 @@ export class Sweep {
   #beats(buffer, to, oldest) {
     const c = this.context;
     for (const beat of buffer.beats) {
-      if (beat.sample > to || beat.sample < oldest || this.marked.has(beat.sample)) continue;
-      this.marked.add(beat.sample);
+      if (beat.sample > to || beat.sample < oldest || this.marked.get(beat.sample) === beat.symbol) continue;
+      this.marked.set(beat.sample, beat.symbol);
       const dpr = this.options.dpr ?? 1;
       const x = this.area.x + (this.column(buffer, beat.sample) % this.area.width);
       const y = this.area.y + 2 * dpr;
@@ -169,6 +169,6 @@ export class Sweep {
         c.fillText(beat.symbol, x, y + 16 * dpr);
       }
     }
-    if (this.marked.size > 400) for (const s of this.marked) if (s < oldest) this.marked.delete(s);
+    if (this.marked.size > 400) for (const s of this.marked.keys()) if (s < oldest) this.marked.delete(s);
   }
 }

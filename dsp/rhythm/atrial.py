@@ -79,6 +79,7 @@ class Atrial:
 
     def second(self, now: Second) -> list[RhythmEpisode]:
         s = self.state
+        now.fibrillating = s.episode is not None
         for sample, symbol in now.classed:
             if symbol == "V":
                 s.ectopic.append(sample)

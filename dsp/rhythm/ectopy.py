@@ -5,6 +5,7 @@ pvc_run        `RUN` V in a row or more (from `Limits.vt_beats` on `ventricular.
 bigeminy       `CYCLES` times one other beat and one V
 trigeminy      `CYCLES` times two other beats and one V
 r_on_t         V after less than a third of the mean interval, then a pause of 1.25 of it, below 100/min
+multiform_pvc  two shapes of V in the last 60 s, `EACH_SHAPE` beats of each at least
 frequent_pvc   more than `Limits.pvc_per_min` V in the last 60 s, until less than `LESS` of that
 svt            `Limits.svt_beats` S in a row at `Limits.svt_rate` or more
 missed_beat    an interval of 1.8 to 2.2 of the mean in a regular rhythm, not after an ectopic beat
@@ -12,9 +13,12 @@ missed_beat    an interval of 1.8 to 2.2 of the mean in a regular rhythm, not af
 Numbers are those of bedside monitors (Edan, Mindray). All but svt and frequent_pvc are single events: they
 open an episode that lasts until `HOLD_S` have passed without another one, so that a patient with a couplet
 every ten seconds has one episode. A class is known 0.64 s after R, and is told in the second after that.
-Where no lead is usable the episode is withheld, with the reason.
+Where no lead is usable the episode is withheld, with the reason. In atrial fibrillation
+(`Second.fibrillating`) nothing is said of what only the order or the intervals of beats tell (`ORDERED`), and
+in ventricular fibrillation nothing at all.
 """
 
+from collections import Counter
 from itertools import pairwise
 from statistics import median
 
@@ -35,16 +39,31 @@ MISSED_LOW, MISSED_HIGH = 1.8, 2.2
 REGULAR = 0.1
 EARLY, PAUSE, SLOW_RR_S = 1 / 3, 1.25, 0.6
 
-EVENTS = ("pvc_couplet", "pvc_run", "bigeminy", "trigeminy", "r_on_t", "missed_beat", "svt", "frequent_pvc")
+EVENTS = (
+    "pvc_couplet",
+    "pvc_run",
+    "bigeminy",
+    "trigeminy",
+    "r_on_t",
+    "missed_beat",
+    "svt",
+    "frequent_pvc",
+    "multiform_pvc",
+)
+ORDERED = frozenset({"bigeminy", "trigeminy", "r_on_t", "missed_beat", "svt"})
+EACH_SHAPE = 2
+FIBRILLATION = "ventricular_fibrillation"
 
 
 class EctopyState(Struct):
-    """`beats`: (sample, symbol), the latest; `pvcs`: samples of V in the last minute; `last`: by kind,
+    """`beats`: (sample, symbol), the latest; `pvcs`: samples of V in the last minute; `shapes`:
+    (sample, number of its shape) of V in the last minute; `last`: by kind,
     when it was last seen; `episodes`: those open.
     """
 
     beats: list[tuple[int, str]] = []
     pvcs: list[int] = []
+    shapes: list[tuple[int, int]] = []
     last: dict[str, int] = field(default_factory=dict)
     episodes: dict[str, RhythmEpisode] = field(default_factory=dict)
 
@@ -62,6 +81,9 @@ class Ectopy:
     def second(self, now: Second) -> list[RhythmEpisode]:
         out: list[RhythmEpisode] = []
         s = self.state
+        if now.overruled == FIBRILLATION:
+            s.beats, s.pvcs, s.shapes = [], [], []
+            return [end(s.episodes.pop(kind), now.start) for kind in list(s.episodes)]
         if now.classed and not (now.classes and s.beats and now.classes[0][0] <= s.beats[-1][0]):
             s.beats = []  # data were missing: what came before does not stand before these
         for beat in now.classed:
@@ -69,6 +91,7 @@ class Ectopy:
             if beat[1] == "V":
                 s.pvcs.append(beat[0])
             self._beat(now, out)
+        s.shapes = [*s.shapes, *now.shapes] if now.shapes else s.shapes
         self._minute(now, out)
         for kind in list(s.episodes):
             hold = 3.0 if kind == "svt" else HOLD_S
@@ -131,6 +154,13 @@ class Ectopy:
             self._seen(now, "frequent_pvc", s.pvcs[0], float(len(s.pvcs)), limit, "1/min", out)
         elif "frequent_pvc" in s.episodes and len(s.pvcs) < LESS * limit:
             out.append(end(s.episodes.pop("frequent_pvc"), now.start))
+        while s.shapes and s.shapes[0][0] <= now.stop - MINUTE_S * now.fs:
+            del s.shapes[0]
+        if now.shapes:
+            often = [k for k, n in Counter(k for _, k in s.shapes).items() if n >= EACH_SHAPE]
+            if len(often) > 1:
+                first = min(sample for sample, k in s.shapes if k in often)
+                self._seen(now, "multiform_pvc", first, float(len(often)), 2.0, "shapes", out)
 
     def _seen(
         self,
@@ -143,6 +173,8 @@ class Ectopy:
         out: list[RhythmEpisode],
     ) -> None:
         s = self.state
+        if now.fibrillating and kind in ORDERED:
+            return
         s.last[kind] = max(s.last.get(kind, -1), s.beats[-1][0] if s.beats else now.start)
         if kind in s.episodes:
             return

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import beat_score
+from dsp.beat_state import SYMBOLS
 from dsp.pipeline import StreamAnalyzer
 from leadwire.model import Beat, RhythmEpisode, StreamEvent
 from leadwire.settings import Limits
@@ -53,3 +54,13 @@ def test_ventricular_beats_of_real_patients_are_found(database: Callable[[str], 
     veb = total.metrics()["VEB"]
     assert (veb["Se"] or 0) >= 95
     assert (veb["+P"] or 0) >= 95
+
+
+@pytest.mark.records
+def test_fusion_beats_are_said_and_hardly_ever_of_others(database: Callable[[str], Path]) -> None:
+    record = beat_score.read(database("mitdb") / "208")
+    assert record is not None
+    counts = beat_score.confusion(record, beat_score.classify(record, 2)).counts
+    fusion = SYMBOLS.index("F")
+    assert counts[fusion, fusion] >= 20
+    assert counts[[SYMBOLS.index("N"), SYMBOLS.index("S")], fusion].sum() <= counts[fusion, fusion] / 4
