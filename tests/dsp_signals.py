@@ -54,24 +54,24 @@ def wide(r_peaks: Iterable[float], seconds: float, fs: float = FS) -> NDArray[np
 
 
 def ectopic() -> NDArray[np.float64]:
-    """Every ectopic pattern: couplet, run, bigeminy, trigeminy, missed beat, R-on-T, fast narrow beats."""
-    plain, fast, slow = [(0.8, False)], [(0.38, False)], [(1.4, False)]
-    bigeminy = [(0.45, True), (1.15, False)]
+    """Every ectopic pattern: couplet, run, bigeminy, trigeminy, missed beat, R-on-T, SVT, two shapes."""
+    plain, fast, slow = [(0.8, 0)], [(0.38, 0)], [(1.4, 0)]
+    bigeminy, other_shape = [(0.45, 1), (1.15, 0)], [(0.45, -1), (1.15, 0)]
     steps = [
-        *(7 * plain + [(0.42, True), (0.42, True), (1.1, False)] + 2 * plain),
-        *(4 * [(0.42, True)] + [(1.1, False)] + plain),
-        *(4 * bigeminy + 3 * (plain + bigeminy)),
-        *(6 * plain + [(1.56, False)] + 2 * plain + 8 * fast),
-        *(14 * slow + [(0.36, True), (2.2, False)] + 3 * slow),
+        *(7 * plain + [(0.42, 1), (0.42, 1), (1.1, 0)] + 2 * plain),
+        *(4 * [(0.42, 1)] + [(1.1, 0)] + plain),
+        *(4 * bigeminy + 3 * (plain + other_shape)),
+        *(6 * plain + [(1.56, 0)] + 2 * plain + 8 * fast),
+        *(14 * slow + [(0.36, 1), (2.2, 0)] + 3 * slow),
     ]
     times = 0.4 + np.cumsum([step for step, _ in steps])
-    early = np.array([ventricular for _, ventricular in steps])
+    sign = np.array([ventricular for _, ventricular in steps])
     seconds = float(times[-1]) + 2.0
-    x = ecg(times[~early], seconds)
+    x = ecg(times[sign == 0], seconds)
     t = np.arange(len(x)) / FS
-    for r in times[early]:
+    for r, up in zip(times[sign != 0], sign[sign != 0], strict=True):
         for centre, width, height, other in ((0.0, 0.04, 1.4, -1.2), (0.2, 0.06, -0.5, 0.4)):
-            x += np.exp(-0.5 * ((t - r - centre) / width) ** 2)[:, None] * (height, other)
+            x += np.exp(-0.5 * ((t - r - centre) / width) ** 2)[:, None] * (up * height, other)
     return x
 
 

@@ -32,6 +32,7 @@ from leadwire.settings import Limits
 RUN = 3
 CYCLES = 3
 HOLD_S = 30.0
+HELD_S = {"svt": 3.0, "multiform_pvc": 60.0}
 MINUTE_S = 60.0
 LESS = 0.7
 KEPT = 16
@@ -94,7 +95,7 @@ class Ectopy:
         s.shapes = [*s.shapes, *now.shapes] if now.shapes else s.shapes
         self._minute(now, out)
         for kind in list(s.episodes):
-            hold = 3.0 if kind == "svt" else HOLD_S
+            hold = HELD_S.get(kind, HOLD_S)
             if kind != "frequent_pvc" and now.known - s.last[kind] > hold * now.fs:
                 out.append(end(s.episodes.pop(kind), s.last[kind]))
         return out

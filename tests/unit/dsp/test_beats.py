@@ -40,7 +40,8 @@ def test_wide_early_beats_are_ventricular_and_a_regular_rhythm_has_none() -> Non
 
 def test_each_ectopic_pattern_is_said_once_while_it_lasts() -> None:
     kinds = [e.kind for e in run("ectopic") if isinstance(e, RhythmEpisode) and e.end is None]
-    for kind in ("pvc_couplet", "pvc_run", "bigeminy", "trigeminy", "frequent_pvc", "svt", "missed_beat"):
+    patterns = ("pvc_couplet", "pvc_run", "bigeminy", "trigeminy", "frequent_pvc", "multiform_pvc")
+    for kind in (*patterns, "svt", "missed_beat"):
         assert kinds.count(kind) == 1
 
 
