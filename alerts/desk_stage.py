@@ -115,21 +115,24 @@ class DeskStage:
     def process(self, record: Record, now: float) -> Iterable[Outgoing]:
         message = codec.decode(record.value or b"")
         at = self.now()
-        if isinstance(message, Alert):
-            return _out(self.engine.on_event(message, at))
-        if isinstance(message, Command):
-            return _out(self.engine.on_command(message, at))
-        if isinstance(message, NetworkItem):
-            return _out(self.engine.on_network(message, at))
+        if isinstance(message, Alert | Command | NetworkItem):
+            # What was due before it comes before it; after a crash also what the last owner had no time for.
+            before = self._due(at)
+            if isinstance(message, Alert):
+                return before + _out(self.engine.on_event(message, at))
+            if isinstance(message, Command):
+                return before + _out(self.engine.on_command(message, at))
+            return before + _out(self.engine.on_network(message, at))
         raise MessageRejected(
             f"a {type(message).__name__} came; an Alert, a Command or a NetworkItem was expected"
         )
 
     def idle(self, now: float) -> Iterable[Outgoing]:
-        if self._engine is None:
-            return []
-        due = self._engine.notify_at()
-        return _out(self._engine.on_time(self.now())) if due is not None and due <= self.now() else []
+        return self._due(self.now()) if self._engine is not None else []
+
+    def _due(self, now: float) -> list[Outgoing]:
+        at = self.engine.notify_at()
+        return _out(self.engine.on_time(now)) if at is not None and at <= now else []
 
     def checkpoint(self) -> Iterable[Outgoing]:
         for priority, number in self._open().items():
