@@ -16,11 +16,11 @@ from types import MappingProxyType
 
 import msgspec
 
+from alerts.chains import freeze, next_step, people
 from alerts.draft import Draft, Refuse
 from leadwire.case import Step, UserId
 from leadwire.model import Priority
 from leadwire.network import StepRule
-from leadwire.roster import Directory
 from leadwire.story import CLINIC, HUB, Case
 
 LEASE_S = 600.0
@@ -65,56 +65,6 @@ TEST_S = 600.0
 _NO_TIMERS = dict.fromkeys(("escalate", "lease", "task", "clinic", "clinic_step"))
 
 
-def chain_rules(case: Case, directory: Directory) -> tuple[StepRule, ...]:
-    """The steps for `case`: none for what is only listed (low physiological alarms, tasks, late data).
-
-    Technical alarms go to the clinic first, then to the hub, and after half an hour to the installer (the
-    chain for low), unless they are high: nobody watching, nothing running. Whatever a person found to need
-    action is at least medium.
-    """
-    if case.actionable:
-        return directory.chain("high" if case.priority == "high" else "medium", case.clinic)
-    if case.task or case.late:
-        return ()
-    if case.category == "technical":
-        return directory.chain("high" if case.priority == "high" else "low", case.clinic)
-    return () if case.priority == "low" else directory.chain(case.priority, case.clinic)
-
-
-def freeze(case: Case, directory: Directory, now: float) -> tuple[Step, ...]:
-    """The chain of `case` with the people who will be on duty at each of its steps."""
-    # The alarm for silence comes after some silence: its targets count from the silence's beginning.
-    passed = case.alert.evidence.value if case.kind == "no_data" else 0.0
-    steps: list[Step] = []
-    level = 0
-    for rule in chain_rules(case, directory):
-        if rule.side == CLINIC and not case.clinic:
-            continue
-        after_s = max(0.0, rule.after_s - passed)
-        users = _people(case, directory, rule, now + after_s)
-        steps.append(
-            Step(
-                level=level if rule.side == HUB else 0,
-                side=rule.side,
-                duty=rule.duty,
-                after_s=after_s,
-                users=users,
-            )
-        )
-        level += rule.side == HUB
-    return tuple(steps)
-
-
-def _people(case: Case, directory: Directory, rule: StepRule, at: float) -> tuple[UserId, ...]:
-    """Whom `rule` means at `at`: only people who may see the clinic's patients can answer."""
-    users = directory.step_users(rule, case.clinic, at)
-    return tuple(u for u in users if not case.clinic or directory.may_see(u, case.clinic))
-
-
-def _next(case: Case, side: str, after: int) -> tuple[int, Step] | None:
-    return next(((i, s) for i, s in enumerate(case.chain) if s.side == side and i > after), None)
-
-
 def begin(draft: Draft, kind: str = "alarm", *, chain: tuple[Step, ...] | None = None) -> None:
     """Raise the case, or raise it anew: a fresh chain from now on."""
     told = draft.case.clinic_side in ("seen", "with_patient") and kind not in ("alarm", "upgraded")
@@ -125,7 +75,7 @@ def begin(draft: Draft, kind: str = "alarm", *, chain: tuple[Step, ...] | None =
     task = not chain and (draft.case.task or draft.case.late or not draft.case.active)
     timers = _NO_TIMERS | {"task": draft.now + TASK_S if task else None}
     draft.add("responsibility", "raised", chain=msgspec.to_builtins(chain), timers=timers)
-    first = _next(draft.case, HUB, -1)
+    first = next_step(draft.case, HUB, -1)
     if first is not None and first[1].after_s <= 0:
         _advance(draft, draft.now, kind)
     elif first is not None:
@@ -143,10 +93,10 @@ def _advance(draft: Draft, since: float, kind: str = "alarm") -> None:
     for page in draft.case.open_pages(HUB):
         if page.state != "timed_out" and page.kind in ASKING:
             draft.add("page", "timed_out", page=page.id)
-    while (found := _next(draft.case, HUB, draft.case.step)) is not None:
+    while (found := next_step(draft.case, HUB, draft.case.step)) is not None:
         number, step = found
         users = tuple(u for u in step.users if u not in draft.case.declined)
-        following = _next(draft.case, HUB, number)
+        following = next_step(draft.case, HUB, number)
         wait_s = following[1].after_s - step.after_s if following else LAST_WAIT_S[draft.case.priority]
         draft.add(
             "responsibility",
@@ -170,7 +120,7 @@ def _exhaust(draft: Draft) -> None:
     last = next((s for s in reversed(case.chain) if s.side == HUB), None)
     duty = last.duty if last is not None and case.priority == "low" else "chief"
     rule = StepRule(side="hub", duty=duty, after_s=0.0)
-    users = _people(case, directory, rule, draft.now)
+    users = people(case, directory, rule, draft.now)
     users = users or next((s.users for s in case.chain if s.duty == duty), ())
     # Who declines has heard it; the next time they are asked again.
     users = tuple(u for u in users if u != draft.by)
@@ -187,7 +137,7 @@ def _exhaust(draft: Draft) -> None:
 
 def on_escalate(draft: Draft) -> None:
     """Nobody has accepted in time."""
-    if _next(draft.case, HUB, draft.case.step) is not None:
+    if next_step(draft.case, HUB, draft.case.step) is not None:
         _advance(draft, draft.case.timers["escalate"])
     else:
         _exhaust(draft)
@@ -305,7 +255,7 @@ def receipt(draft: Draft, page_id: str, state: str, channel: str, detail: str) -
 
 def on_escalate_now(draft: Draft) -> None:
     """The next step before its time: nobody of this one can answer."""
-    if _next(draft.case, HUB, draft.case.step) is not None:
+    if next_step(draft.case, HUB, draft.case.step) is not None:
         _advance(draft, draft.now)
     elif draft.case.responsibility != "exhausted":
         _exhaust(draft)
@@ -328,7 +278,7 @@ def _tell_clinic(draft: Draft, kind: str) -> None:
         for i, s in enumerate(case.chain)
         if s.side == CLINIC and i > case.clinic_step and s.after_s <= draft.now - case.chain_at + 1e-6
     ]
-    later = _next(case, CLINIC, due[-1][0] if due else case.clinic_step)
+    later = next_step(case, CLINIC, due[-1][0] if due else case.clinic_step)
     step_at = case.chain_at + later[1].after_s if later else None
     if not due:
         if step_at is not None:
