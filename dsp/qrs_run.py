@@ -21,6 +21,7 @@ def run(x: Floats, st: State, cfg: q.Config, weights: Floats, out: Out) -> None:
     n, v, chan, track, cands, detection = st.n, st.v, st.chan, st.track, st.cands, st.detection
     n_sig, n_chan, step = x.shape[1], len(chan), cfg.step
     env = np.empty((q.BLOCK, n_chan))
+    line = np.empty(q.KEPT + q.BLOCK * step)
     limit = int(q.FORGET_S * cfg.fs)
     look, look_weak = int(q.LOOK_S * cfg.rate), int(q.LOOK_WEAK_S * cfg.rate)
     begin, stop = int(q.START_S * cfg.rate), 0
@@ -31,7 +32,7 @@ def run(x: Floats, st: State, cfg: q.Config, weights: Floats, out: Out) -> None:
             advance(n, stop - start, step)
             continue
         for sig in range(n_sig):
-            front(x, start, stop, sig, n, st.lead, st.low, st.band, cfg, env)
+            front(x, start, stop, sig, n, st.lead, st.low, st.band, cfg, line, env)
         now = n[q.IN] - n[q.PHASE] - 1
         for k in range((n[q.PHASE] + stop - start) // step):
             now += step

@@ -18,10 +18,16 @@ LOW_HZ = 40.0
 SLOW_HZ = (5.0, 18.0)
 FAST_HZ = (12.0, 28.0)
 SMOOTH_S = 0.012  # of each of the envelope's four poles
-SPIKE_S = 0.010  # what is narrower is a pacing pulse
-SPIKE_MV = 0.2
+PULSE_S = 0.002  # the longest pacing pulse; the converter's filter adds three samples to it
+JUMP = 0.6  # mV/ms: no complex is so steep
+SPIKE_S, SPIKE_MV = 0.016, 0.2  # what is shorter, and so high, is a small pulse
+FLANK = 0.15  # where the line moves no more than by this part of a jump's height in a sample, it is quiet
+SHARP_S, STEP_FLANK, STILL_MV = 0.006, 0.1, 0.04  # a smaller step takes no longer, between stiller flanks
+RETURNED = 0.5  # a pulse leaves no more than this part of its height
+RECOVER_S = 0.3  # so long the amplifier recovers at most
+WILD_S = 0.05  # a line that jumps on and on is watched no further until it has been calm for so long
 FLAT_S = 0.06  # a line that does not move at all for so long is stuck
-RAIL_MV = 50.0
+RAIL_MV, FARTHEST_MV = 50.0, 1e5  # the filters get no more; nor is more believed
 FORGET_S = 10.0  # nothing on any lead for so long: start afresh
 MEAN_S = 1.0  # memory of the envelopes' running means
 
@@ -62,7 +68,7 @@ RELEARN_FAST = (
 )
 SOME = 0.35  # a lone complex must be this much above everything else
 
-MAX_HISTORY = 9
+KEPT = 10  # samples of the mended line
 N_HEIGHTS = 8
 N_CANDIDATES = 24
 N_FRESH = 16
@@ -80,8 +86,8 @@ N_INTS = 16
 D1, D2, PEAK, NOISE, RR, CORRECTION, AMPLITUDE, MATCH = range(8)
 N_FLOATS = 8
 # State.lead: one row per lead
-FED, OFFSET, RAW, MISSING, FLAT, HISTORY = range(6)
-FILTERS = HISTORY + MAX_HISTORY  # 2 + 2 + 2 biquads of two values, 4 + 4 poles
+FED, OFFSET, RAW, MISSING, FLAT, RUN, CALM, BASE, TOP, RECOVERY, SINCE, QUIET_BEFORE, HISTORY = range(13)
+FILTERS = HISTORY + KEPT  # 2 + 2 + 2 biquads of two values, 4 + 4 poles
 N_LEAD = FILTERS + 20
 # State.chan: one row per lead and band
 H_QRS, H_NOISE = 0, N_HEIGHTS
@@ -135,12 +141,19 @@ class State(NamedTuple):
 
 
 class Config(NamedTuple):
-    """What follows from the sampling rate; `delay` are in inner samples, `lag` in input samples."""
+    """What follows from the sampling rate; `delay` are in inner samples, `lag` and what the
+    mending needs in input samples."""
 
     fs: float
     rate: float
     step: int
-    spike: int
+    narrow: int
+    sharp: int
+    jump: float
+    longest: float
+    calm: float
+    recover: float
+    wild: float
     flat: float
     pole: float
     mean_pole: float
@@ -160,7 +173,8 @@ def configuration(fs: float) -> Config:
         signal.butter(2, (lo, min(hi, top)), btype="bandpass", fs=rate, output="sos")
         for lo, hi in (SLOW_HZ, FAST_HZ)
     )
-    spike = min(MAX_HISTORY, 2 * int(SPIKE_S / 2 * fs) + 1) if fs >= 200 else 1
+    spread = math.ceil(3 + PULSE_S * fs)
+    narrow = max(0, min(spread, int(SPIKE_S * fs) - 1, KEPT - 5)) if fs >= 200 else 0
     pole = math.exp(-1.0 / (SMOOTH_S * rate))
     fine, coarse = np.arange(int(fs)) / fs, np.arange(int(rate)) / rate
     smoothed = signal.sosfilt(low, np.exp(-0.5 * ((fine - 0.3) / 0.015) ** 2))
@@ -174,13 +188,19 @@ def configuration(fs: float) -> Config:
         fs=fs,
         rate=rate,
         step=step,
-        spike=spike,
+        narrow=narrow,
+        sharp=min(narrow, int(SHARP_S * fs)),
+        jump=JUMP * 1000 / fs,
+        longest=spread + 1.0,
+        calm=2.0 if fs < 600 else 3.0,
+        recover=RECOVER_S * fs,
+        wild=WILD_S * fs,
         flat=FLAT_S * fs,
         pole=pole,
         mean_pole=math.exp(-1.0 / (MEAN_S * rate)),
         peak_delay=round((coarse[np.argmax(envelope)] - peak) * rate),
         band_delay=round((coarse[np.argmax(banded)] - peak) * rate),
-        lag=round((peak - 0.3) * fs) + spike // 2,
+        lag=round((peak - 0.3) * fs) + narrow + 2,
         sos=np.ascontiguousarray(np.concatenate([low, slow, fast])),
     )
 
