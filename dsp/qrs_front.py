@@ -66,6 +66,7 @@ def front(
     ring = low.shape[1]
     slot = n[q.M] % ring
     tick = 0
+    step = row[q.STEP]
     for t in range(start, stop):
         at = q.KEPT + t - start
         value = x[t, sig]
@@ -76,15 +77,19 @@ def front(
             else:
                 if flat > cfg.flat:
                     offset = value - fed
+                    if flat > cfg.gap:
+                        row[q.RESUMED] = n[q.M] + tick + cfg.lag // cfg.step
                 flat = 0.0
             if missing > 0.0:
                 offset = value - fed
+                if missing > cfg.gap:
+                    row[q.RESUMED] = n[q.M] + tick + cfg.lag // cfg.step
                 missing = 0.0
             raw = value
             fed = min(q.FARTHEST_MV, max(-q.FARTHEST_MV, value - offset))
         else:
-            missing = 1.0
-        step = abs(fed - last)
+            missing += 1.0
+        earlier, step = step, abs(fed - last)
         y = fed
         if run > 0.0:  # held
             y = base
@@ -98,7 +103,7 @@ def front(
             elif calm >= cfg.calm:
                 run, y = 0.0, fed
                 if abs(away) > q.RETURNED * abs(top):
-                    if max(step, quiet) <= q.FLANK * abs(away):
+                    if max(step, quiet, earlier) <= q.STILL * abs(away):
                         offset += away
                         fed = y = base
                 elif away * top < 0.0:
@@ -201,7 +206,7 @@ def front(
         env[tick, 2 * sig + 1] = math.sqrt(r3)
         tick += 1
     row[q.FED], row[q.OFFSET], row[q.RAW] = fed, offset, raw
-    row[q.MISSING], row[q.FLAT] = missing, flat
+    row[q.MISSING], row[q.FLAT], row[q.STEP] = missing, flat, step
     row[q.RUN], row[q.CALM], row[q.BASE], row[q.TOP] = run, calm, base, top
     row[q.RECOVERY], row[q.SINCE], row[q.QUIET_BEFORE] = recovery, since, quiet
     row[q.HISTORY : q.HISTORY + q.KEPT] = line[stop - start : stop - start + q.KEPT]

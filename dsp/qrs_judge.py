@@ -96,7 +96,7 @@ def features(st: State, cand: Floats, rate: float, phi: Floats) -> None:
     phi[6] = math.log((fast / fast_level) / (slow / slow_level))
     phi[7] = cand[q.K_RHO]
     phi[8] = min(gap / (st.v[q.RR] if st.v[q.RR] > 0 else 0.8), 2.5)
-    phi[9] = math.log(fast / last) if gap < q.T_WAVE_S else 0.0
+    phi[9] = math.log(fast / last) if gap < q.T_REACH_S else 0.0
     phi[10] = min(cand[q.K_STEP], 2.0)
 
 
@@ -180,6 +180,21 @@ def take(st: State, cand: Floats, cfg: q.Config, now: int, out: Out) -> None:
 
 
 @kernel
+def able(st: State, cand: Floats) -> bool:
+    """Return whether a candidate is large enough to be asked at all."""
+    return strength(st, cand) > q.MIN_STRENGTH and cand[q.K_AMPLITUDE] >= q.MIN_AMPLITUDE  # type: ignore[no-any-return]
+
+
+@kernel
+def sure(st: State, cand: Floats, weights: Floats, rate: float, phi: Floats) -> bool:
+    """Return whether what may still come cannot change the decision."""
+    if not able(st, cand) or cand[q.K_M] - st.n[q.LAST] < q.REFRACTORY_S * rate:
+        return True
+    features(st, cand, rate, phi)
+    return abs(discriminant(weights, phi)) > q.SURE
+
+
+@kernel
 def judge(st: State, cand: Floats, back: bool, weights: Floats, cfg: q.Config, now: int, out: Out) -> bool:
     """Decide whether the candidate is a beat; `back`: in search-back. Returns whether it is."""
     gap = (int(cand[q.K_M]) - st.n[q.LAST]) / cfg.rate
@@ -188,12 +203,12 @@ def judge(st: State, cand: Floats, back: bool, weights: Floats, cfg: q.Config, n
     if gap < q.REFRACTORY_S:
         cand[q.K_STATE] = q.SHADOWED
         return False
-    beat = strength(st, cand) > q.MIN_STRENGTH and cand[q.K_AMPLITUDE] >= q.MIN_AMPLITUDE
+    beat = traced = able(st, cand)
     if beat:
         phi = out.phi
         features(st, cand, cfg.rate, phi)
         beat = discriminant(weights, phi) > (q.Z_BACK if back else q.Z_MIN)
-    if len(out.trace) and strength(st, cand) > q.MIN_STRENGTH:
+    if traced and len(out.trace):
         row = int(out.trace[0, 0]) + 1
         out.trace[0, 0] = row
         out.trace[row, 0] = int(cand[q.K_R]) * cfg.step + cfg.step - 1 - cfg.lag

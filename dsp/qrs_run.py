@@ -5,7 +5,7 @@ import numpy as np
 from dsp import qrs_state as q
 from dsp.kernels import Floats, Ints, kernel, unmeasured
 from dsp.qrs_front import front
-from dsp.qrs_judge import Out, decide, judge, search_back, strength
+from dsp.qrs_judge import Out, decide, judge, search_back, strength, sure
 from dsp.qrs_shape import compare, lead_weight, locate
 from dsp.qrs_start import crest, note, seed
 from dsp.qrs_state import State, forget
@@ -23,7 +23,7 @@ def run(x: Floats, st: State, cfg: q.Config, weights: Floats, out: Out) -> None:
     env = np.empty((q.BLOCK, n_chan))
     line = np.empty(q.KEPT + q.BLOCK * step)
     limit = int(q.FORGET_S * cfg.fs)
-    look, look_weak = int(q.LOOK_S * cfg.rate), int(q.LOOK_WEAK_S * cfg.rate)
+    look, look_long = int(q.LOOK_S * cfg.rate), int(q.LOOK_LONG_S * cfg.rate)
     begin, stop = int(q.START_S * cfg.rate), 0
     while stop < len(x):
         start = stop
@@ -58,13 +58,16 @@ def run(x: Floats, st: State, cfg: q.Config, weights: Floats, out: Out) -> None:
                 if v[q.D2] < before >= value and before > v[q.PEAK] * (
                     1.0 if m - 1 - n[q.PEAK_M] <= look else q.GROW
                 ):
-                    v[q.PEAK], n[q.PEAK_M] = before, m - 1
+                    v[q.PEAK], n[q.PEAK_M], n[q.ASKED] = before, m - 1, 0
                     for c in range(n_chan):
                         cands[n[q.N_CAND] % q.N_CANDIDATES, q.K_ENV + c] = env[k, c]
                 v[q.D2], v[q.D1] = before, value
-                wait = look if v[q.PEAK] > q.WEAK else look_weak
-                if v[q.PEAK] > 0.0 and m - n[q.PEAK_M] >= wait:
-                    peak(st, look, weights, cfg, now, out)
+                if v[q.PEAK] > 0.0 and m - n[q.PEAK_M] >= look:
+                    if n[q.ASKED] == 0:
+                        n[q.ASKED] = 1
+                        peak(st, m, False, weights, cfg, now, out)
+                    elif m - n[q.PEAK_M] >= look_long and value < v[q.PEAK]:
+                        peak(st, m, True, weights, cfg, now, out)
                 gap = (m - n[q.LAST]) / cfg.rate
                 rr = v[q.RR] if v[q.RR] > 0.0 else 1.0
                 if n[q.SEARCHED] < n[q.LAST] and gap > q.BACK_RR * rr + q.LOOK_S:
@@ -112,8 +115,11 @@ def listen(x: Floats, start: int, stop: int, n: Ints, limit: int) -> int:
 
 
 @kernel
-def peak(st: State, look: int, weights: Floats, cfg: q.Config, now: int, out: Out) -> None:
-    """A peak of the detection function has stood long enough: measure and judge it."""
+def peak(st: State, m: int, last: bool, weights: Floats, cfg: q.Config, now: int, out: Out) -> None:
+    """A peak of the detection function has stood until inner sample m: measure it and judge it.
+
+    Unless it is the `last` time of asking, what is not sure waits.
+    """
     at = st.n[q.PEAK_M]
     cand = st.cands[st.n[q.N_CAND] % q.N_CANDIDATES]
     cand[q.K_M] = at
@@ -135,13 +141,15 @@ def peak(st: State, look: int, weights: Floats, cfg: q.Config, now: int, out: Ou
         total += st.detection[j % ring]
     cand[q.K_PRE] = total / edge
     total = 0.0
-    for j in range(at + edge, at + look + 1):
+    for j in range(at + edge, m + 1):
         total += st.detection[j % ring]
-    cand[q.K_POST] = total / (look + 1 - edge)
+    cand[q.K_POST] = total / (m + 1 - at - edge)
     middle = at - cfg.peak_delay + cfg.band_delay
     cand[q.K_RHO] = 0.0
     if strength(st, cand) > q.MIN_STRENGTH:
         compare(st, cand, middle)
+    if not last and not sure(st, cand, weights, cfg.rate, out.phi):
+        return
     st.n[q.N_CAND] += 1
     st.v[q.PEAK] = 0.0
     decide(st, cand, middle, weights, cfg, now, out)
@@ -162,7 +170,7 @@ def start_anew(st: State, weights: Floats, cfg: q.Config, now: int, out: Out) ->
     st.n[q.TRIED] = st.n[q.M]
     best, least = -1, q.CREST
     for sig in range(len(st.chan) // 2):
-        value = crest(st, sig, cfg.rate)
+        value = min(crest(st, sig, 0, cfg.rate), crest(st, sig, q.F_FAST, cfg.rate))
         if value < least:
             best, least = sig, value
     if best < 0 or not seed(st, best, cfg.rate):

@@ -14,7 +14,8 @@ def locate(st: State, sig: int, middle: int, rate: float) -> tuple[int, float, f
     The R peak is the highest point; the lowest where no wave rises above the level before the
     complex by `UPRIGHT` of the depth below it. Annotators mark the same, in wide complexes too.
     The step is how far the line lies elsewhere after the complex than before, as part of the
-    amplitude: EP Limited's baseline-shift check as a number.
+    amplitude: EP Limited's baseline-shift check as a number. What begins where a gap has ended was cut in
+    two by it: its amplitude is 0.
     """
     low = st.low
     ring = low.shape[1]
@@ -37,6 +38,8 @@ def locate(st: State, sig: int, middle: int, rate: float) -> tuple[int, float, f
     after /= far - near + 1
     amplitude = most - least
     where = highest if most - before >= q.UPRIGHT * (before - least) else lowest
+    if abs(where - st.lead[sig, q.RESUMED]) < q.RESUME_S * rate:
+        amplitude = 0.0
     return where, amplitude, abs(after - before) / max(amplitude, 0.01)
 
 

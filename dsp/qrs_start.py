@@ -27,7 +27,11 @@ def note(st: State, sig: int, cfg: q.Config) -> None:
     fresh[q.F_R] = where
     fresh[q.F_AMPLITUDE] = amplitude
     mean = st.chan[2 * sig, q.MEAN] + st.chan[2 * sig + 1, q.MEAN]
-    fresh[q.F_CREST] = track[sig, q.T_PEAK] / max(mean, 1e-9)
+    # A T wave as tall as the complex has nothing in the fast band.
+    fresh[q.F_CREST] = max(
+        track[sig, q.T_PEAK] / max(mean, 1e-9),
+        track[sig, q.T_FAST] / max(st.chan[2 * sig + 1, q.MEAN], 1e-9),
+    )
     fresh[q.F_RHO] = 0.0
     if track[sig, q.T_COUNT] > 0:
         before = st.fresh[sig, int(track[sig, q.T_COUNT] - 1) % q.N_FRESH]
@@ -83,17 +87,20 @@ def two_largest(st: State, sig: int, column: int, rate: float, clear: float) -> 
 
 
 @kernel
-def crest(st: State, sig: int, rate: float) -> float:
-    """Return a lead's own mean envelope as part of its recent peaks; 2 where no complex stands out."""
-    mean = st.chan[2 * sig, q.MEAN] + st.chan[2 * sig + 1, q.MEAN]
+def crest(st: State, sig: int, column: int, rate: float) -> float:
+    """Return a lead's own mean envelope as part of its recent peaks; 2 where no complex stands out.
+
+    `column` is that of the fast envelope, or 0: the sum of both.
+    """
+    mean = st.chan[2 * sig + 1, q.MEAN] + (0.0 if column else st.chan[2 * sig, q.MEAN])
     mean /= max(1.0 - st.v[q.CORRECTION], 1e-3)
     if alike(st, sig, rate):
-        largest, _ = two_largest(st, sig, 0, rate, q.NOTED)
+        largest, _ = two_largest(st, sig, column, rate, q.NOTED)
         return mean / largest * q.CREST / q.CREST_ALIKE if largest > 0.0 else 2.0
-    largest, second = two_largest(st, sig, 0, rate, q.CLEAR)
+    largest, second = two_largest(st, sig, column, rate, q.CLEAR)
     if largest == 0.0 or 0.5 * largest > second > q.SOME * largest:
         return 2.0
-    if regular(st, sig, rate):
+    if regular(st, sig, column, rate):
         return mean / largest * q.CREST / q.CREST_REGULAR  # type: ignore[no-any-return]
     if second > 0.5 * largest:
         return mean / second  # type: ignore[no-any-return]
@@ -101,7 +108,7 @@ def crest(st: State, sig: int, rate: float) -> float:
 
 
 @kernel
-def regular(st: State, sig: int, rate: float) -> bool:
+def regular(st: State, sig: int, column: int, rate: float) -> bool:
     """Return whether a lead's own clear peaks have like heights and intervals."""
     first = since(st, rate)
     n = int(st.track[sig, q.T_COUNT])
@@ -111,7 +118,7 @@ def regular(st: State, sig: int, rate: float) -> bool:
         fresh = st.fresh[sig, k % q.N_FRESH]
         if fresh[q.F_M] < first or fresh[q.F_CREST] < q.CLEAR:
             continue
-        height = fresh[q.F_SLOW] + fresh[q.F_FAST]
+        height = fresh[column] if column > 0 else fresh[q.F_SLOW] + fresh[q.F_FAST]
         heights += height
         squares += height * height
         if count > 0:

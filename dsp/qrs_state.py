@@ -22,19 +22,21 @@ PULSE_S = 0.002  # the longest pacing pulse; the converter's filter adds three s
 JUMP = 0.6  # mV/ms: no complex is so steep
 SPIKE_S, SPIKE_MV = 0.016, 0.2  # what is shorter, and so high, is a small pulse
 FLANK = 0.15  # where the line moves no more than by this part of a jump's height in a sample, it is quiet
-SHARP_S, STEP_FLANK, STILL_MV = 0.006, 0.1, 0.04  # a smaller step takes no longer, between stiller flanks
+STILL = 0.04  # the same beside a large step: no complex, however large, begins and ends so abruptly
+SHARP_S, STEP_FLANK, STILL_MV = 0.006, 0.1, 0.04  # a small step takes no longer, between stiller flanks
 RETURNED = 0.5  # a pulse leaves no more than this part of its height
 RECOVER_S = 0.3  # so long the amplifier recovers at most
 WILD_S = 0.05  # a line that jumps on and on is watched no further until it has been calm for so long
 FLAT_S = 0.06  # a line that does not move at all for so long is stuck
+GAP_S, RESUME_S = 0.4, 0.1  # what begins so soon after so long a gap has been cut in two and is no beat
 RAIL_MV, FARTHEST_MV = 50.0, 1e5  # the filters get no more; nor is more believed
 FORGET_S = 10.0  # nothing on any lead for so long: start afresh
 MEAN_S = 1.0  # memory of the envelopes' running means
 
 # Candidates: peaks of the detection function.
 LOOK_S = 0.15  # a peak must stay the largest for so long
-LOOK_WEAK_S = 0.2  # a weak one (it may be a P wave) longer
-WEAK = 0.8  # of a usual beat's strength
+LOOK_LONG_S = 0.2  # one that may be a P wave longer: its complex would come
+SURE = 3.0  # log odds beyond which nothing needs to be waited for
 GROW = 1.2  # what comes after LOOK_S must be larger by this to displace it
 BEFORE_S, AFTER_S = 0.08, 0.06  # how far a complex reaches about its middle
 UPRIGHT = 0.5  # a wave that rises so much, of the depth of the deepest, is the R wave
@@ -43,6 +45,7 @@ SHOWS = 0.2  # a lead of so much of the best lead's weight gives the time of the
 # Decisions.
 REFRACTORY_S = 0.2
 T_WAVE_S = 0.36
+T_REACH_S = 0.46  # the slowest heart's T wave has its peak no later
 UPSET_S, UPSET = 0.28, 1.3  # a peak so soon after a beat, and so much larger, unmasks a P wave
 MIN_AMPLITUDE = 0.15  # IEC 60601-2-27: nothing smaller is a QRS complex
 MIN_STRENGTH = 0.1
@@ -80,13 +83,14 @@ FAR = -(10**12)
 
 # State.n
 IN, PHASE, M, SILENT, STARTED, M_START, TRIED, N_CAND, N_QRS, N_NOISE, N_BEATS = range(11)
-LAST, PEAK_M, SEARCHED, LAST_TEMPLATE = range(11, 15)
+LAST, PEAK_M, SEARCHED, LAST_TEMPLATE, ASKED = range(11, 16)
 N_INTS = 16
 # State.v
 D1, D2, PEAK, NOISE, RR, CORRECTION, AMPLITUDE, MATCH = range(8)
 N_FLOATS = 8
 # State.lead: one row per lead
-FED, OFFSET, RAW, MISSING, FLAT, RUN, CALM, BASE, TOP, RECOVERY, SINCE, QUIET_BEFORE, HISTORY = range(13)
+FED, OFFSET, RAW, MISSING, FLAT, STEP, RUN, CALM, BASE, TOP, RECOVERY, SINCE, QUIET_BEFORE = range(13)
+RESUMED, HISTORY = 13, 14
 FILTERS = HISTORY + KEPT  # 2 + 2 + 2 biquads of two values, 4 + 4 poles
 N_LEAD = FILTERS + 20
 # State.chan: one row per lead and band
@@ -155,6 +159,7 @@ class Config(NamedTuple):
     recover: float
     wild: float
     flat: float
+    gap: float
     pole: float
     mean_pole: float
     peak_delay: int
@@ -196,6 +201,7 @@ def configuration(fs: float) -> Config:
         recover=RECOVER_S * fs,
         wild=WILD_S * fs,
         flat=FLAT_S * fs,
+        gap=GAP_S * fs,
         pole=pole,
         mean_pole=math.exp(-1.0 / (MEAN_S * rate)),
         peak_delay=round((coarse[np.argmax(envelope)] - peak) * rate),
@@ -239,6 +245,7 @@ def forget(st: State) -> None:
     st.v[CORRECTION] = 1.0
     st.lead[:] = 0.0
     st.lead[:, MISSING] = 1.0
+    st.lead[:, RESUMED] = FAR
     st.chan[:] = 0.0
     st.track[:] = 0.0
     st.cands[:] = 0.0

@@ -212,6 +212,28 @@ def test_pacing_pulses_alone_are_no_beats() -> None:
     assert len(detect(x, fs)) == 0
 
 
+@pytest.mark.parametrize("fs", [250.0, 360.0, 500.0, 1000.0])
+@pytest.mark.parametrize("mv", [-8.0, -0.6, 0.6, 3.0])
+def test_a_line_that_jumps_between_two_levels_makes_no_beats(mv: float, fs: float) -> None:
+    x = np.random.default_rng(2).normal(0, 0.005, int(30 * fs))
+    x += np.where(np.arange(len(x)) / fs % 1.6 < 0.8, mv, 0.0)
+    assert len(detect(x, fs)) == 0
+
+
+@pytest.mark.parametrize("gain", [3.0, 8.0])
+@pytest.mark.parametrize("fs", [128.0, 250.0, 360.0, 1000.0])
+def test_the_steepest_complexes_are_no_pulses(fs: float, gain: float) -> None:
+    assert len(detect(gain * ecg(30, fs), fs)) == len(r_peaks(30))
+
+
+def test_a_large_p_wave_is_not_counted_beside_its_complex() -> None:
+    x = ecg(60)
+    t = np.arange(len(x)) / FS
+    for r in r_peaks(60):
+        x += 0.4 * np.exp(-0.5 * ((t - r + 0.18) / 0.03) ** 2)
+    assert len(detect(x, FS)) == len(r_peaks(60))
+
+
 def test_a_lead_that_fails_or_is_noise_does_not_matter_while_another_is_good() -> None:
     good = ecg(60)
     noise = np.random.default_rng(4).normal(0, 0.5, len(good))
