@@ -106,6 +106,8 @@ def front(
                     if max(step, quiet, earlier) <= q.STILL * abs(away):
                         offset += away
                         fed = y = base
+                    else:
+                        run = -cfg.wild
                 elif away * top < 0.0:
                     recovery, since, y = away, 0.0, base
         elif step > jump and run == 0.0:
@@ -128,7 +130,7 @@ def front(
                 fed -= recovery
                 recovery = 0.0
         line[at] = y
-        if narrow > 0:
+        if narrow > 0 and run == 0.0:
             end = line[at - 2]
             first, middle = line[at - narrow - 3], line[at - narrow // 2 - 2]
             before, after = middle - first, middle - end
@@ -150,7 +152,7 @@ def front(
                 left = abs(second - line[at - 3 - cfg.sharp])
                 left = max(left, abs(line[at - 3 - cfg.sharp] - line[at - 4 - cfg.sharp]))
                 still = max(q.STEP_FLANK * abs(away), q.STILL_MV)
-                if run == 0.0 and abs(away) > q.SPIKE_MV and max(right, left) <= still:
+                if abs(away) > q.SPIKE_MV and max(right, left) <= still:
                     for k in range(at - 1 - cfg.sharp, at - 2):
                         line[k] = second
                     base = second
@@ -159,7 +161,7 @@ def front(
             if height > 0.0:
                 for k in range(narrow):
                     line[at - narrow - 2 + k] = first + (end - first) * (k + 1) / (narrow + 1)
-            if away != 0.0 and run == 0.0:
+            if away != 0.0:
                 for k in range(at - 2, at + 1):
                     line[k] -= away
                 offset += recovery
