@@ -55,9 +55,11 @@ def run(x: Floats, st: State, cfg: q.Config, weights: Floats, out: Out) -> None:
                     track[sig, q.T_PEAK] = 0.0
             if n[q.STARTED]:
                 before = v[q.D1]
-                if v[q.D2] < before >= value and before > v[q.PEAK] * (
-                    1.0 if m - 1 - n[q.PEAK_M] <= look else q.GROW
-                ):
+                late = m - 1 - n[q.PEAK_M] > look
+                crest_now = v[q.D2] < before >= value
+                if crest_now and late and q.RIVAL < before / max(v[q.PEAK], 1e-9) <= q.GROW:
+                    peak(st, m, True, weights, cfg, now, out)  # two of a kind: each for itself
+                if crest_now and before > v[q.PEAK] * (q.GROW if late else 1.0):
                     v[q.PEAK], n[q.PEAK_M], n[q.ASKED] = before, m - 1, 0
                     for c in range(n_chan):
                         cands[n[q.N_CAND] % q.N_CANDIDATES, q.K_ENV + c] = env[k, c]

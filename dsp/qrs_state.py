@@ -38,6 +38,7 @@ LOOK_S = 0.15  # a peak must stay the largest for so long
 LOOK_LONG_S = 0.2  # one that may be a P wave longer: its complex would come
 SURE = 3.0  # log odds beyond which nothing needs to be waited for
 GROW = 1.2  # what comes after LOOK_S must be larger by this to displace it
+RIVAL = 0.7  # what is no larger than that, but so large, is judged as well: the heart may be that fast
 BEFORE_S, AFTER_S = 0.08, 0.06  # how far a complex reaches about its middle
 UPRIGHT = 0.5  # a wave that rises so much, of the depth of the deepest, is the R wave
 SHOWS = 0.2  # a lead of so much of the best lead's weight gives the time of the beat
@@ -45,7 +46,7 @@ SHOWS = 0.2  # a lead of so much of the best lead's weight gives the time of the
 # Decisions.
 REFRACTORY_S = 0.2
 T_WAVE_S = 0.36
-T_REACH_S = 0.46  # the slowest heart's T wave has its peak no later
+T_REACH_S = 0.4  # the slowest heart's T wave has its peak no later
 UPSET_S, UPSET = 0.28, 1.3  # a peak so soon after a beat, and so much larger, unmasks a P wave
 MIN_AMPLITUDE = 0.15  # IEC 60601-2-27: nothing smaller is a QRS complex
 MIN_STRENGTH = 0.1
