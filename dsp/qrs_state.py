@@ -46,7 +46,7 @@ SHOWS = 0.2  # a lead of so much of the best lead's weight gives the time of the
 # Decisions.
 REFRACTORY_S = 0.2
 T_WAVE_S = 0.36
-T_REACH_S = 0.4  # the slowest heart's T wave has its peak no later
+T_REACH_S = 0.36  # the T wave of a slow heart has its peak no later; an early wide complex comes later
 UPSET_S, UPSET = 0.28, 1.3  # a peak so soon after a beat, and so much larger, unmasks a P wave
 MIN_AMPLITUDE = 0.15  # IEC 60601-2-27: nothing smaller is a QRS complex
 MIN_STRENGTH = 0.1
