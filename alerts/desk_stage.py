@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 import structlog
 from prometheus_client import Counter, Gauge
 
+from alerts.criteria import Packs
 from alerts.engine import Decision, DeskEngine
 from leadwire import codec
 from leadwire.bus import Bus, Record, TopicPartition
@@ -45,14 +46,17 @@ class DeskStage:
         Where ecg.network and ecg.register are read on assignment.
     clock
         The wall clock, and the one that never steps.
+    packs
+        Says whether the rules that somebody wishes for can be followed.
     """
 
     name = "desk"
     topics: tuple[Topic, ...] = (COMMANDS,)
     commit_every_s = 1.0
 
-    def __init__(self, bus: Bus, clock: Clock | None = None) -> None:
+    def __init__(self, bus: Bus, clock: Clock | None = None, packs: Packs | None = None) -> None:
         self._bus = bus
+        self._packs = packs
         self._clock = clock or SystemClock()
         self._engine: DeskEngine | None = None
         self._start = 0.0
@@ -72,7 +76,7 @@ class DeskStage:
         return self._start + self._clock.monotonic()
 
     def assigned(self, partitions: frozenset[TopicPartition]) -> None:
-        engine = DeskEngine(self._network())
+        engine = DeskEngine(self._network(), self._packs)
         self._begins = self._begin()
         self._marks = [(float("-inf"), self._begins)]
         last = self._clock.now()

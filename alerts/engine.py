@@ -20,8 +20,10 @@ from dataclasses import dataclass
 from functools import partial
 from heapq import heappop, heappush
 from types import MappingProxyType
+from typing import Any
 
 from alerts import callback, clinical, commands, episodes, escalation, signal
+from alerts.criteria import Packs
 from alerts.draft import Draft, Refuse
 from alerts.episodes import PatientKey
 from leadwire.case import AlertId, Command, Line, NetworkItem, RegisterEntry, UserId
@@ -80,10 +82,13 @@ class DeskEngine:
     ----------
     network
         Clinics, people and rules as they are; the engine changes it by `on_network`.
+    packs
+        Says whether the rules that a clinic or somebody's criteria name can be followed.
     """
 
-    def __init__(self, network: Network | None = None) -> None:
+    def __init__(self, network: Network | None = None, packs: Packs | None = None) -> None:
         self.network = network or Network()
+        self._packs = packs or Packs()
         self.directory = Directory(self.network)
         self._cases: dict[AlertId, Case] = {}
         self._alerts: dict[str, tuple[AlertId, int]] = {}  # alert -> its case, last version
@@ -176,12 +181,14 @@ class DeskEngine:
         data: dict[str, object] = {"kind": item.kind, "id": item.id}
         try:
             wanted = self.network.check(item)
+            if wanted is not None:
+                self._packs.check(wanted)
             if isinstance(wanted, Handover):
                 data |= self._take_over(wanted)
         except ValueError as why:
             return self._refused("", item.key, "network", Refuse("bad_data", str(why)), now, item.by)
         self.network.apply(item)
-        removed = {"removed": True} if item.body is None else {}
+        removed: dict[str, object] = {"removed": True} if item.body is None else {"body": _told(item.body)}
         line = Line(line="network", state="changed", data=data | removed)
         entry = _entry("", item.key, now, item.by, line)
         self._take(entry)
@@ -349,6 +356,11 @@ class DeskEngine:
         else:
             self._due[case.id] = at
             heappush(self._heap, (at, case.id))
+
+
+def _told(body: dict[str, Any]) -> dict[str, Any]:
+    """What the register keeps of an item: all but the hash of a password."""
+    return {name: value for name, value in body.items() if name != "password"}
 
 
 def _time_cause(case: Case) -> str:

@@ -50,7 +50,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else "")
     parser.add_argument("data", type=Path, help="folder that has mitdb, nstdb, nsrdb and qtdb")
     records = [
-        (Record(one.name, one.fs, one.x.astype(np.float32), one.ref), weight)  # type: ignore[arg-type]
+        (Record(one.name, one.fs, one.x.astype(np.float32), one.ref), weight)
         for one, weight in chain(material(parser.parse_args().data), drawn())
     ]
     qrs._WEIGHTS = np.zeros(1 + q.N_PHI + q.N_PHI * (q.N_PHI + 1) // 2)

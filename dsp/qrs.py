@@ -18,10 +18,12 @@ Departures
 - The threshold is a quadratic discriminant of eleven ratios (`qrs_state.FEATURES`): strength, noise,
   quiet before and after, amplitude, templates of the patient's own complexes, RR, slope against the
   last beat, baseline step. Its weights are fitted (`qrs_weights.py`).
-- A weak peak waits longer (200 instead of 150 ms) for a larger one: P waves do not win. If one did, it
-  is forgotten when the QRS complex follows.
+- A peak waits 150 ms for a larger one, an unsure one 200 ms for the complex whose P wave it may be. If a
+  P wave did win, it is forgotten when the QRS complex follows.
 - No learning period; where levels have become useless, peaks that stand out teach new ones.
-- Missing and stuck samples are spliced; pulses under 10 ms are removed before the filters.
+- Missing and stuck samples are spliced. Jumps steeper than 0.6 mV/ms are held back before the filters
+  until it is known what they are: a pacing pulse (removed, with the amplifier's recovery), a step
+  (spliced out), or signal (left alone); smaller pulses are known by their shape.
 """
 
 import math
@@ -44,7 +46,7 @@ first sample; amplitude in mV p-p; quality 0..1; one bit per lead that it rests 
 
 MIN_FS, MAX_FS, MAX_SIG = 100.0, 1000.0, 16
 
-_VERSION = 3
+_VERSION = 4
 _WEIGHTS = np.array(WEIGHTS)
 _FLUSH_S = 0.4
 

@@ -182,7 +182,7 @@ def take(st: State, cand: Floats, cfg: q.Config, now: int, out: Out) -> None:
 @kernel
 def able(st: State, cand: Floats) -> bool:
     """Return whether a candidate is large enough to be asked at all."""
-    return strength(st, cand) > q.MIN_STRENGTH and cand[q.K_AMPLITUDE] >= q.MIN_AMPLITUDE  # type: ignore[no-any-return]
+    return strength(st, cand) > q.MIN_STRENGTH and cand[q.K_AMPLITUDE] >= q.MIN_AMPLITUDE
 
 
 @kernel

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack, ExitStack, closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 from prometheus_client import start_http_server
@@ -22,6 +23,9 @@ from leadwire.local_time import zone_of
 from leadwire.runner import Runner, Stage
 from leadwire.settings import Settings
 from leadwire.topics import TOPICS
+
+if TYPE_CHECKING:
+    from alerts.criteria import Packs
 
 log = structlog.get_logger(__name__)
 
@@ -171,6 +175,15 @@ def _start_metrics(settings: Settings, running: AsyncExitStack) -> None:
     running.callback(server.shutdown)
 
 
+def _packs(settings: Settings) -> "Packs":
+    from alerts.criteria import Packs
+    from alerts.pack_files import load_pack
+
+    pack = load_pack(settings.rule_pack, settings.pack_folder)
+    pack.check_found(settings.limits)
+    return Packs(pack, settings.limits, settings.pack_folder)
+
+
 def _stage(name: str, settings: Settings, bus: Bus, running: ExitStack) -> Stage:
     if name == "dsp":
         from dsp.service import DspStage
@@ -178,16 +191,12 @@ def _stage(name: str, settings: Settings, bus: Bus, running: ExitStack) -> Stage
         return DspStage(bus, settings.limits, settings.snapshot_s)
     if name == "conditions":
         from alerts.condition_stage import ConditionStage
-        from alerts.criteria import Packs
-        from alerts.pack_files import load_pack
 
-        pack = load_pack(settings.rule_pack, settings.pack_folder)
-        pack.check_found(settings.limits)
-        return ConditionStage(bus, packs=Packs(pack, settings.limits, settings.pack_folder))
+        return ConditionStage(bus, packs=_packs(settings))
     if name == "desk":
         from alerts.desk_stage import DeskStage
 
-        return DeskStage(bus)
+        return DeskStage(bus, packs=_packs(settings))
     if name == "notifier":
         from alerts.channel_secrets import read_secrets
         from alerts.channels import open_channels

@@ -166,6 +166,11 @@ def test_only_an_administrator_changes_the_network_and_no_password_is_told(hospi
     assert code(zhu.put("/api/network/clinic/new", json=body | {"tier": "moon"})) == "409 bad_data"
     eventually(lambda: zhu.get("/api/network").json()["clinic"].get("new", {}).get("name") == "新村卫生室")
     assert "scrypt" not in zhu.get("/api/network").text
+    assert code(zhu.put("/api/network/clinic/new", json=body | {"pack": "no-such-pack"})) == "409 bad_data"
+    user = {"id": "neu", "name": "Neu", "roles": ["technician"], "password": "long enough"}
+    entry = zhu.put("/api/network/user/neu", json=user).json()["entry"]
+    # The register tells what changed, and never the hash.
+    assert entry["lines"][0]["data"]["body"] == {"id": "neu", "name": "Neu", "roles": ["technician"]}
     assert zhu.delete("/api/network/clinic/new").status_code == 200
     eventually(lambda: "new" not in zhu.get("/api/network").json()["clinic"])
 
