@@ -15,6 +15,7 @@ from pathlib import Path
 from benchmarks.accuracy_plots import draw
 from benchmarks.frame import RESULTS
 
+WORST = "worst_qrs.svg"
 PAGE = Path(__file__).parents[1] / "docs" / "accuracy.md"
 Row = Mapping[str, str]
 
@@ -134,6 +135,14 @@ def page(results: Mapping[str, Sequence[Measured]], plots: Iterable[str]) -> str
             plot = plot_name(name, number)
             if plot in plots:
                 out += [f"![{title}: records](accuracy/{plot})", ""]
+        if name == "qrs" and WORST in plots:
+            out += [
+                "The worst stretches of the ten records with the most errors (first lead), drawn by",
+                "`python -m benchmarks.worst_qrs ../shared/data/mitdb`:",
+                "",
+                f"![The worst QRS errors](accuracy/{WORST})",
+                "",
+            ]
     machines = sorted({one.machine for some in results.values() for one in some})
     if machines:
         out += ["## Machines", "", *[f"- {machine}" for machine in machines], ""]
@@ -180,6 +189,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         for number, one in enumerate(some):
             if draw(name, one.setting, one.totals, one.records, folder / plot_name(name, number)):
                 drawn.append(plot_name(name, number))
+    if (folder / WORST).exists():
+        drawn.append(WORST)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     args.out.write_text(page(results, drawn), encoding="utf-8")
     print(f"{args.out}: {sum(map(len, results.values()))} results, {len(drawn)} plots")
