@@ -24,7 +24,11 @@ export async function command(path, body) {
 
 /** Who is logged in, null if the server does not say. Where somebody must log in it leaves for that page. */
 export async function whoAmI() {
-  const answer = await api("GET", "/api/session");
+  let answer = await api("GET", "/api/session");
+  while (!answer.ok && answer.error.code === "starting") {
+    await new Promise((done) => setTimeout(done, 500));
+    answer = await api("GET", "/api/session");
+  }
   if (answer.ok) return answer.body;
   if (answer.error.code !== "login_needed") return null;
   location.replace(`/login?next=${encodeURIComponent(location.pathname + location.search + location.hash)}`);

@@ -131,8 +131,9 @@ def test_the_dashboard_stops_while_clients_are_connected_and_can_start_again(war
 
 def test_a_port_that_is_taken_is_the_operators_mistake(ward: Ward) -> None:
     port = int(ward.address.rstrip("/").rpartition(":")[2])
+    settings = Settings(dashboard_port=port, session_secret_file=ward.secret)
     with pytest.raises(SettingError, match=str(port)):
-        DashboardService(ward.bus, None, Settings(dashboard_port=port)).start()
+        DashboardService(ward.bus, None, settings).start()
 
 
 def test_the_patient_page_gets_history_of_a_stream_that_ended(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import numpy as np
 from numpy.typing import NDArray
 
@@ -92,14 +93,15 @@ class Ward:
         self.bus.create_topics(TOPICS.values())
         self._producer = self.bus.producer()
         self.reader = reader
-        self._secret = str(folder / "session.key")
+        self.secret = str(folder / "session.key")
         self.service = self._dashboard(0)
         self.address = self.service.start()
+        self._settle()
         self.patients: dict[str, StreamInfo] = {}
         self._next: dict[str, int] = {}
 
     def _dashboard(self, port: int) -> DashboardService:
-        settings = Settings(dashboard_port=port, session_secret_file=self._secret)
+        settings = Settings(dashboard_port=port, session_secret_file=self.secret)
         return DashboardService(self.bus, self.reader, settings)
 
     def close(self) -> None:
@@ -113,6 +115,14 @@ class Ward:
         self.service.stop()
         self.service = self._dashboard(port)
         self.service.start()
+        self._settle()
+
+    def _settle(self) -> None:
+        """Wait until the dashboard has read who may see what: before that it answers 503."""
+        end = time.monotonic() + 60.0
+        while httpx.get(self.address + "api/session").status_code == 503:
+            assert time.monotonic() < end, "the dashboard did not read the bus"
+            time.sleep(0.02)
 
     def publish(self, topic: Topic, key: str, message: Message) -> None:
         """Publish and wait until it is durable."""
