@@ -146,7 +146,8 @@ def test_a_recording_that_ended_long_ago_opens_from_the_archive(ward: Ward, open
     page = open_page("patient?stream=s1")
     expect(page.locator("#head")).to_contain_text("Bed 05")
     expect(page.locator("#head .age")).to_contain_text("ended")
-    page.wait_for_function("leadwire.past?.data?.edges.length > 0")
+    # Not wait_for_function: it evaluates later what the page's policy forbids.
+    until(lambda: page.evaluate("leadwire.past?.data?.edges.length > 0"))
     expect(page.locator(".history-note")).to_be_hidden()
     page.locator("#strip canvas").click()
     expect(page.locator("#recorded")).to_be_visible()

@@ -102,4 +102,4 @@ def test_an_impossible_number_of_beds_is_refused(beds: int) -> None:
     parser = argparse.ArgumentParser()
     ward.add_arguments(parser)
     with pytest.raises(SettingError, match=r"1 to 200 was expected"):
-        ward.ward(parser.parse_args(["--beds", str(beds)]))
+        ward.ward(parser.parse_args(["--beds", str(beds)]), "local:nowhere.sqlite")
