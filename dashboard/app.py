@@ -116,6 +116,9 @@ def _add_guard(app: FastAPI, names: set[str]) -> None:
             response = _error(400, "wrong_host", "this Host is not answered here")
         elif request.method not in _READS and not origin_allowed(request.headers.get("origin"), host):
             response = _error(403, "wrong_origin", "this page may not change anything here")
+        elif "transfer-encoding" in request.headers:
+            # A body of unknown length would be read to its end before anybody could count it.
+            response = _error(411, "length_needed", "a body needs its Content-Length")
         elif _too_long(request.headers.get("content-length")):
             response = _error(413, "too_long", f"at most {MAX_BODY} bytes are taken")
         else:

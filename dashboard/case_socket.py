@@ -5,6 +5,8 @@ before the user's eyes is "seen". Neither says that anybody has taken it on.
 """
 
 import asyncio
+import hashlib
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Literal
@@ -90,4 +92,7 @@ def _receipts(
 
 
 def _safe(text: str) -> str:
-    return "".join(c if (c.isalnum() and c.isascii()) or c in "._:#/-" else "_" for c in text)[:120]
+    """`text` as a part of a command's id: itself, or its digest where it does not fit."""
+    if len(text) <= 120 and re.fullmatch(r"[A-Za-z0-9._:#/-]+", text):
+        return text
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -143,6 +143,12 @@ def test_an_impossible_command_is_refused_by_name(hospital: Hospital, body: Any,
     assert code(tan.post(f"/api/cases/{alert.id}/commands", json=body)) == expected
 
 
+def test_a_body_without_a_length_is_not_read(hospital: Hospital) -> None:
+    tan = hospital.client("tan")
+    answer = tan.post("/api/test-alarms", content=iter([b'{"clinic": "Linxi"}']))
+    assert code(answer) == "411 length_needed"
+
+
 def test_another_sites_page_cannot_act(hospital: Hospital) -> None:
     tan = hospital.client("tan")
     answer = tan.post("/api/test-alarms", json={"clinic": CLINIC}, headers={"Origin": "http://evil.example"})
