@@ -138,7 +138,7 @@ def noisy(record: Record, noise: Floats, snr: float, number: int) -> Record:
 def gather(record: Record, weight: float) -> tuple[Floats, Floats, Floats]:
     """Return features (n, N_PHI), labels and weights of the candidates judged on a record."""
     trace = np.zeros((20 * len(record.ref.beats) + 5000, q.TRACE_COLUMNS))
-    qrs.QrsDetector(record.fs, record.x.shape[1])._process(record.x, trace)
+    qrs.QrsDetector(record.fs, record.x.shape[1]).find(record.x, trace)
     rows = trace[1 : int(trace[0, 0]) + 1]
     outside = np.ones(len(rows), bool)
     for start, end in record.ref.excluded:

@@ -10,14 +10,13 @@ from dsp.qrs_state import State
 
 
 class Out(NamedTuple):
-    """Where beats go: `i` (room, 3) sample, detected, leads; `f` (room, 2) amplitude, quality; `n` how many;
-    `phi` is scratch for the features.
+    """Where beats go: `rows` (room, 5) sample, detected, quality, amplitude, leads; `n` how many; `phi` is
+    scratch for the features.
 
     `trace` is empty, or gets every decision with its features (for fitting), its number in [0, 0].
     """
 
-    i: Ints
-    f: Floats
+    rows: Floats
     n: Ints
     phi: Floats
     trace: Floats
@@ -169,11 +168,11 @@ def take(st: State, cand: Floats, cfg: q.Config, now: int, out: Out) -> None:
         if lead_weight(st, sig) > 0.5 / n_sig:
             leads |= 1 << sig
     k = out.n[0]
-    out.i[k, 0] = max(0, int(cand[q.K_R]) * cfg.step + cfg.step - 1 - cfg.lag)
-    out.i[k, 1] = now
-    out.i[k, 2] = leads
-    out.f[k, 0] = cand[q.K_AMPLITUDE]
-    out.f[k, 1] = max(0.0, min(1.0, quality))
+    out.rows[k, 0] = max(0, int(cand[q.K_R]) * cfg.step + cfg.step - 1 - cfg.lag)
+    out.rows[k, 1] = now
+    out.rows[k, 2] = max(0.0, min(1.0, quality))
+    out.rows[k, 3] = cand[q.K_AMPLITUDE]
+    out.rows[k, 4] = leads
     out.n[0] += 1
     cand[q.K_STATE] = q.TAKEN
     st.n[q.LAST_TEMPLATE] = -1

@@ -26,7 +26,7 @@ def run(x: Floats, st: State, cfg: q.Config, weights: Floats, out: Out) -> None:
     limit = int(q.FORGET_S * cfg.fs)
     look, look_long = int(q.LOOK_S * cfg.rate), int(q.LOOK_LONG_S * cfg.rate)
     begin, pause = int(q.START_S * cfg.rate), q.TRY_S * cfg.rate
-    stop = 0
+    stop = out.n[0] = 0
     while stop < len(x):
         start = stop
         stop = listen(x, start, min(len(x), start + q.BLOCK * step), n, limit)
