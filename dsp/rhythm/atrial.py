@@ -22,12 +22,14 @@ The burden, the part of the seconds with evidence that were fibrillation since t
 `evidence.detail` of the episode's end, as ``burden 12.3 %``.
 """
 
+import math
+
 import numpy as np
 from msgspec import Struct, structs
 
 from dsp import af_trees
 from dsp.abstract import Second, condition
-from dsp.af_rr import LONG, WINDOW_NAMES, windows
+from dsp.af_rr import LONG, WINDOW_NAMES, odds
 from dsp.beat_state import WAIT_S
 from dsp.episodes import begin, end
 from leadwire.model import RhythmEpisode
@@ -41,6 +43,9 @@ SURE = 0.9
 BEGIN_S, END_S = 3, 6
 LAG = 6
 BLIND_S = 60
+MOST = 30.0
+"""Log-odds beyond this are certainty."""
+NONE = np.empty(0, dtype=np.int64)
 SETTLE_S = WAIT_S + 0.06
 """A beat is used so long after its R peak: its class is known then."""
 
@@ -73,7 +78,8 @@ class Atrial:
     kinds: tuple[str, ...] = ("atrial_fibrillation",)
 
     def __init__(self, limits: Limits) -> None:
-        self._trees = af_trees.load("af_rhythm")
+        trees = af_trees.load("af_rhythm")
+        self._model = trees.roots, trees.nodes, float(trees.start[0])
         self._phi = np.empty(len(WINDOW_NAMES))
         self.state = AtrialState()
 
@@ -83,8 +89,8 @@ class Atrial:
         for sample, symbol in now.classed:
             if symbol == "V":
                 s.ectopic.append(sample)
-        if len(s.ectopic) > 2 * LONG:
-            del s.ectopic[: -2 * LONG]
+        while s.ectopic and (len(s.ectopic) > 2 * LONG or s.ectopic[0] < now.beats[0]):
+            del s.ectopic[0]
         if not now.usable:
             s.clean_from = now.stop
         if round(now.stop / now.fs) % EVERY_S:
@@ -132,10 +138,11 @@ class Atrial:
         if not now.usable or now.rate is None:
             return None
         last = now.stop - round(SETTLE_S * now.fs)
-        ectopic = np.array(s.ectopic, dtype=np.int64)
-        if not windows(now.beats, ectopic, s.clean_from, last, now.fs, self._phi):
+        ectopic = np.array(s.ectopic, dtype=np.int64) if s.ectopic else NONE
+        score = odds(now.beats, ectopic, s.clean_from, last, now.fs, *self._model, self._phi)
+        if score != score:
             return None
-        return af_trees.probability(self._trees, self._phi)
+        return 1.0 / (1.0 + math.exp(-score)) if score > -MOST else 0.0
 
     def _where(self, now: Second) -> int:
         """The beat by which the rhythm changed; the first one where there was no evidence before."""

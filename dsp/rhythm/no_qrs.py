@@ -94,11 +94,12 @@ class NoQrs:
         """Say what a silence that lasted until sample `until` amounts to."""
         s = self.state
         silent = (until - s.silent_from) / now.fs
-        if s.asystole is not None and not s.asystole.withheld and self._unplugged(now):
-            self._end_asystole(now.start, out)
-            s.silent_from = s.clear_from = now.start
+        if s.asystole is not None and not s.asystole.withheld:
+            if self._unplugged(now):
+                self._end_asystole(now.start, out)
+                s.silent_from = s.clear_from = now.start
             return
-        if silent < self._pause_s or (s.asystole is not None and not s.asystole.withheld):
+        if silent < self._pause_s:
             return
         if contradicts(now, s.clear_from if s.trouble == "pulse" else s.silent_from):
             s.clear_from, s.trouble = until, "pulse"

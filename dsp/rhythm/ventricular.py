@@ -86,6 +86,8 @@ class Ventricular:
         if s.n and now.known - s.latest[-1] > SILENT_S * now.fs:
             s.n, s.latest = 0, []
         s.wave.take(now, fused(now.wave_vt))
+        if s.level == NONE and self._plain(now):
+            return []
         rate = self._rate(now.fs)
         level, onset, by_wave = self._level(now, rate)
         out: list[RhythmEpisode] = []
@@ -110,6 +112,11 @@ class Ventricular:
 
     def open(self) -> list[RhythmEpisode]:
         return [] if self.state.episode is None else [self.state.episode]
+
+    def _plain(self, now: Second) -> bool:
+        """Whether nothing is ventricular now: no run, no waveform, and the newest beat is of another class."""
+        s = self.state
+        return s.n == 0 and s.wave.odds[-1] <= LOST_ODDS and not (now.classes and now.classes[-1][1] == "V")
 
     def _beat(self, sample: int, symbol: str) -> None:
         s = self.state
