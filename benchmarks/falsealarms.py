@@ -8,7 +8,7 @@ less `MARGIN_S` at their ends, because an alarm may come late.
 Healthy people run and sleep, and normal rhythm has pauses and premature beats. An alarm is `confirmed`, and
 not counted, where the reference says the same: for rates the rate of the reference beats over the same 8 s,
 within `TOLERANCE` of the limit; for silence an R-R interval as long; for a missed beat an interval of nearly
-twice the median near by (a blocked P wave: no beat is missed by the detector there); for ventricular beats as many
+twice the median near by (a blocked P wave: the detector missed nothing); for ventricular beats as many
 (`VENTRICULAR`) near by. Everything else counts; technical alarms are classes like others, summed up apart.
 
 per_patient_day[class] = 24 h * alarms / normal time. Records that tuned anything are marked as in `qrs.py`.

@@ -202,8 +202,8 @@ def _measure(rr, n, wide, out):  # type: ignore[no-untyped-def]
 def odds(beats, ectopic, first, last, fs, roots, nodes, start, out):  # type: ignore[no-untyped-def]
     """Return the log-odds of fibrillation by trees of `WINDOW_NAMES`; NaN if the beats are too few.
 
-    The parameters are those of `windows` and of `af_trees.descend`. Intervals that differ by less than `CLOCK`
-    of their mean are those of a clock: minus infinity, and the trees are not asked.
+    The parameters are those of `windows` and of `af_trees.descend`. Intervals that differ by less than
+    `CLOCK` of their mean are those of a clock: minus infinity, and the trees are not asked.
     """
     rr = np.empty(LONG)
     n, wide = intervals(beats, ectopic, first, last, fs, rr)

@@ -48,7 +48,7 @@ EARLY, PAUSE, SLOW_RR_S = 1 / 3, 1.25, 0.6
 TIMELY = 0.9
 RETURN = 0.7
 LONGER = 1.5
-"""An interval that is no longer than this against the shortest of three is not looked at for a missed beat."""
+"""Only an interval longer than this against the shortest of three is looked at for a missed beat."""
 SETTLED = 3
 """After so many plain beats in a row no pattern of ventricular beats can be completed by another one."""
 
@@ -173,7 +173,7 @@ class Ectopy:
                 self._seen(now, kind, beats[first][0], float(CYCLES), float(CYCLES), "cycles", out)
 
     def _mean(self, rr: list[float]) -> float:
-        """The median of the intervals between plain beats before the newest; the last one known; 0 if none is."""
+        """The median interval between plain beats before the newest, or the last one known; 0: unknown."""
         s = self.state
         plain = self._plain(rr)
         if len(plain) >= 4:
