@@ -7,7 +7,8 @@ less `MARGIN_S` at their ends, because an alarm may come late.
 
 Healthy people run and sleep, and normal rhythm has pauses and premature beats. An alarm is `confirmed`, and
 not counted, where the reference says the same: for rates the rate of the reference beats over the same 8 s,
-within `TOLERANCE` of the limit; for silence an R-R interval as long; for ventricular beats as many
+within `TOLERANCE` of the limit; for silence an R-R interval as long; for a missed beat an interval of nearly
+twice the median near by (a blocked P wave: the detector missed nothing); for ventricular beats as many
 (`VENTRICULAR`) near by. Everything else counts; technical alarms are classes like others, summed up apart.
 
 per_patient_day[class] = 24 h * alarms / normal time. Records that tuned anything are marked as in `qrs.py`.
@@ -27,6 +28,7 @@ from benchmarks import ec57
 from benchmarks.frame import Result, record_names, track
 from benchmarks.streams import analyze
 from dsp.heart_rate import WINDOW_S
+from dsp.rhythm.ectopy import MISSED_LOW
 from leadwire.errors import SettingError
 from leadwire.model import RhythmEpisode
 from leadwire.settings import Limits
@@ -49,6 +51,7 @@ VENTRICULAR = {
     "ventricular_bradycardia": 3,
     "ventricular_tachycardia": 3,
 }
+MISSED = frozenset({"missed_beat"})
 NEAR_S = 8.0
 HELD_OUT = frozenset({"16420", "16483", "101", "104", "108", "116", "122", "201", "208", "220"})
 _TUNED = "102 106 107 109 112 114 115 118 119 124 203 205 207 209 215 217 223 230 16265 16272 16273"
@@ -148,8 +151,11 @@ def confirmed(
         since = min(episode.onset, episode.detected - NEAR_S * fs)
         near = (ventricular >= since) & (ventricular <= episode.detected)
         return int(near.sum()) >= VENTRICULAR[episode.kind]
-    if beats is None or (episode.kind not in RATES and episode.kind not in SILENCES):
+    if beats is None or episode.kind not in (*RATES, *SILENCES, *MISSED):
         return False
+    if episode.kind in MISSED:
+        rr = np.diff(beats[(beats >= episode.onset - NEAR_S * fs) & (beats <= episode.onset + NEAR_S * fs)])
+        return bool(len(rr) and rr.max() >= MISSED_LOW * (1 - TOLERANCE) * np.median(rr))
     if episode.kind in SILENCES:
         longest = episode.evidence.threshold * (1 - TOLERANCE)
         around = beats[(beats >= episode.onset - 2 * fs) & (beats <= episode.detected + 30 * fs)]

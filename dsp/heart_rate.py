@@ -40,6 +40,7 @@ class HeartRateMeter:
     def __init__(self, fs: float) -> None:
         self.fs = fs
         self.state = np.zeros(1 + KEPT, dtype=np.int64)
+        self._told = (-1, 0.0, 0.0)  # the latest R peak, and what was told of it and those before
 
     def beats(self) -> NDArray[np.int64]:
         """The latest R peaks since the last break, ascending; a view."""
@@ -82,15 +83,19 @@ class HeartRateMeter:
             The spread of the middle half of the latest 20 intervals over their median; 0 for fewer
             than four.
         """
-        rate, irregularity = _rate(self.state, known, self.fs)
-        return (rate if rate > 0 else None), irregularity
+        state = self.state
+        n = state.item(0)
+        last = state.item(n)
+        if n < 3 or known - last > SILENT_S * self.fs:
+            return None, 0.0
+        if self._told[0] != last:
+            self._told = last, *_rate(state, self.fs)
+        return self._told[1:]
 
 
 @njit(cache=True, nogil=True)
-def _rate(state, known, fs):  # type: ignore[no-untyped-def]
+def _rate(state, fs):  # type: ignore[no-untyped-def]
     last = int(state[0])
-    if last < 3 or known - state[last] > SILENT_S * fs:
-        return 0.0, 0.0
     first = max(1, last - MAX_INTERVALS)
     while first < last - 2 and state[first] < state[last] - WINDOW_S * fs:
         first += 1

@@ -2,7 +2,9 @@
 
 Every `EVERY_S` seconds the latest 10 and 20 intervals, those beside ventricular beats left out, are
 measured in `WINDOW_NAMES` and a small set of trees (``models/af_rhythm.json``) says how likely they are
-those of fibrillation. The short window is as quick as that of Petrenas et al. 2015 (8 beats); departures: its
+those of fibrillation. If some beats are supraventricular ectopic ones, the intervals without those beside
+them are asked too, and the less likely answer counts: what many early beats make irregular is regular
+between them, and fibrillation is not. The short window is as quick as that of Petrenas et al. 2015 (8 beats); departures: its
 three-beat median and bigeminy measure stand beside other measures instead of before them, and
 beats of known class are filtered by class. The trees learned sinus arrhythmia, bigeminy, frequent
 supraventricular and ventricular beats and pacing as what is not fibrillation.
@@ -22,12 +24,14 @@ The burden, the part of the seconds with evidence that were fibrillation since t
 `evidence.detail` of the episode's end, as ``burden 12.3 %``.
 """
 
+import math
+
 import numpy as np
 from msgspec import Struct, structs
 
 from dsp import af_trees
 from dsp.abstract import Second, condition
-from dsp.af_rr import LONG, WINDOW_NAMES, windows
+from dsp.af_rr import WINDOW_NAMES, odds
 from dsp.beat_state import WAIT_S
 from dsp.episodes import begin, end
 from leadwire.model import RhythmEpisode
@@ -36,17 +40,20 @@ from leadwire.settings import Limits
 EVERY_S = 2
 """Looked at only so often: the windows do not change faster, and it halves the cost."""
 BEGIN, END = 0.75, 0.3
-SURE = 0.9
+SURE = 0.85
 """More than this counts twice: one look more settles it."""
 BEGIN_S, END_S = 3, 6
 LAG = 6
 BLIND_S = 60
+MOST = 30.0
+"""Log-odds beyond this are certainty."""
+NONE = np.empty(0, dtype=np.int64)
 SETTLE_S = WAIT_S + 0.06
 """A beat is used so long after its R peak: its class is known then."""
 
 
 class AtrialState(Struct):
-    """`ectopic`: the latest ventricular beats. `clean_from`: first sample behind the last trouble.
+    """`ectopic`: the latest ventricular beats, `early`: the supraventricular ones. `clean_from`: first sample behind the last trouble.
 
     Seconds in a row: `above`, `below`, `blind`. `crossed`: where the likelihood last crossed one half,
     `high`: to which side. `over`: where the last episode ended. `af_s`, `seen_s`: seconds of
@@ -54,6 +61,7 @@ class AtrialState(Struct):
     """
 
     ectopic: list[int] = []
+    early: list[int] = []
     clean_from: int = 0
     above: int = 0
     below: int = 0
@@ -73,7 +81,8 @@ class Atrial:
     kinds: tuple[str, ...] = ("atrial_fibrillation",)
 
     def __init__(self, limits: Limits) -> None:
-        self._trees = af_trees.load("af_rhythm")
+        trees = af_trees.load("af_rhythm")
+        self._model = trees.roots, trees.nodes, float(trees.start[0])
         self._phi = np.empty(len(WINDOW_NAMES))
         self.state = AtrialState()
 
@@ -81,10 +90,8 @@ class Atrial:
         s = self.state
         now.fibrillating = s.episode is not None
         for sample, symbol in now.classed:
-            if symbol == "V":
-                s.ectopic.append(sample)
-        if len(s.ectopic) > 2 * LONG:
-            del s.ectopic[: -2 * LONG]
+            if symbol in "VS":
+                (s.ectopic if symbol == "V" else s.early).append(sample)
         if not now.usable:
             s.clean_from = now.stop
         if round(now.stop / now.fs) % EVERY_S:
@@ -131,11 +138,24 @@ class Atrial:
         s = self.state
         if not now.usable or now.rate is None:
             return None
-        last = now.stop - round(SETTLE_S * now.fs)
-        ectopic = np.array(s.ectopic, dtype=np.int64)
-        if not windows(now.beats, ectopic, s.clean_from, last, now.fs, self._phi):
+        if s.ectopic or s.early:
+            oldest = int(now.beats[0])
+            s.ectopic = [sample for sample in s.ectopic if sample >= oldest]
+            s.early = [sample for sample in s.early if sample >= oldest]
+        score = self._odds(now, s.ectopic)
+        if s.early and score > 0.0:
+            without = self._odds(now, sorted(s.ectopic + s.early))
+            score = min(score, without) if without == without else score
+        if score != score:
             return None
-        return af_trees.probability(self._trees, self._phi)
+        return 1.0 / (1.0 + math.exp(-score)) if score > -MOST else 0.0
+
+    def _odds(self, now: Second, left_out: list[int]) -> float:
+        """Log-odds of fibrillation by the intervals that are not beside `left_out`; NaN for too few."""
+        last = now.stop - round(SETTLE_S * now.fs)
+        ectopic = np.array(left_out, dtype=np.int64) if left_out else NONE
+        found = odds(now.beats, ectopic, self.state.clean_from, last, now.fs, *self._model, self._phi)
+        return float(found)
 
     def _where(self, now: Second) -> int:
         """The beat by which the rhythm changed; the first one where there was no evidence before."""

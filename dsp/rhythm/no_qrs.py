@@ -9,7 +9,9 @@ What is silence, and what is blindness:
 - No lead measured (electrodes reported off, data missing): nothing can be said. The count begins anew
   when a lead is back, and an open episode ends: the technical alarm has taken over.
 - Ventricular fibrillation or tachycardia is announced (`Second.overruled`): complexes are not looked for. The
-  count begins anew when it ends, and it ends soon on a trace that has gone still (`fibrillation.py`).
+  count begins anew when it ends, and it ends soon on a trace that has gone still (`fibrillation.py`). Behind a
+  tachycardia whose complexes were found until `FOLLOWED_S` ago it begins at the last one of them, or
+  `Limits.pause_s` ago: a heart that stops out of a tachycardia is alarmed a second after that one's end.
 - All measured leads noisy or saturated: complexes may hide. The count goes on, but what it finds
   is only told as `withheld`, with the reason, until the view has been clear for the whole limit.
 - A pulse that went on through it all (`pulse_witness.contradicts`): the heart beats, the electrodes do not
@@ -36,6 +38,8 @@ from leadwire.model import RhythmEpisode
 from leadwire.settings import Limits
 
 PULSE_BACK_S = 10.0
+FOLLOWED_S = 6.0
+FIBRILLATION = "ventricular_fibrillation"
 
 
 class NoQrsState(Struct):
@@ -43,13 +47,15 @@ class NoQrsState(Struct):
 
     `silent_from`: the last beat or the beginning of measurement; `clear_from`: since when the view
     is clear as well; both -1 before the first second. `trouble`: what last blocked the view.
-    `returned`: the last beat inside an open asystole, -1 if none. `steady`: short intervals since
-    the last long one of an open pause, which ended at sample `over`.
+    `followed`: the last beat during a tachycardia, -1 if none. `returned`: the last beat inside an
+    open asystole, -1 if none. `steady`: short intervals since the last long one of an open pause,
+    which ended at sample `over`.
     """
 
     silent_from: int = -1
     clear_from: int = -1
     trouble: str = ""
+    followed: int = -1
     returned: int = -1
     steady: int = 0
     over: int = 0
@@ -76,7 +82,7 @@ class NoQrs:
         if not now.measured or now.overruled:
             self._end_asystole(now.start, out)
             self._end_pause(now.start, out)
-            s.silent_from = s.clear_from = now.stop
+            s.silent_from = s.clear_from = self._anew(now)
             return out
         if not now.seeing:
             s.clear_from, s.trouble = now.stop, now.trouble
@@ -90,15 +96,26 @@ class NoQrs:
     def open(self) -> list[RhythmEpisode]:
         return [e for e in (self.state.asystole, self.state.pause) if e is not None]
 
+    def _anew(self, now: Second) -> int:
+        """Where the count of a silence begins that may follow this second, of which nothing is said."""
+        s = self.state
+        if now.overruled and now.fresh:
+            s.followed = now.fresh[-1]
+        followed = s.followed >= 0 and now.stop - s.followed <= FOLLOWED_S * now.fs
+        if not followed or not now.seeing or now.overruled == FIBRILLATION:
+            return now.stop
+        return max(s.followed, now.stop - round(self._pause_s * now.fs))
+
     def _silence(self, now: Second, until: int, out: list[RhythmEpisode]) -> None:
         """Say what a silence that lasted until sample `until` amounts to."""
         s = self.state
         silent = (until - s.silent_from) / now.fs
-        if s.asystole is not None and not s.asystole.withheld and self._unplugged(now):
-            self._end_asystole(now.start, out)
-            s.silent_from = s.clear_from = now.start
+        if s.asystole is not None and not s.asystole.withheld:
+            if self._unplugged(now):
+                self._end_asystole(now.start, out)
+                s.silent_from = s.clear_from = now.start
             return
-        if silent < self._pause_s or (s.asystole is not None and not s.asystole.withheld):
+        if silent < self._pause_s:
             return
         if contradicts(now, s.clear_from if s.trouble == "pulse" else s.silent_from):
             s.clear_from, s.trouble = until, "pulse"

@@ -76,6 +76,9 @@ class _Rate:
             s.unknown += 1
             return self._change(now, 0, "") if s.level and s.unknown >= UNKNOWN_S else []
         s.unknown = 0
+        if s.level == 0 and self._inside(now.rate):
+            s.above[0] = s.above[1] = 0
+            return []
         for i, limit in enumerate(self._limits):
             s.above[i] = s.above[i] + 1 if self._sign * (now.rate - limit) > 0 else 0
         five = self._five(now)
@@ -99,14 +102,23 @@ class _Rate:
             return self._change(now, reached, "")
         return []
 
+    def _inside(self, rate: float) -> bool:
+        """Whether a rate is beyond neither limit."""
+        plain, extreme = self._limits
+        if self._sign > 0:
+            return rate <= plain and rate <= extreme
+        return rate >= plain and rate >= extreme
+
     def _slow(self, now: Second) -> bool:
         rr = np.diff(now.beats[-1 - SLOW_INTERVALS :]) / now.fs
         return len(rr) == SLOW_INTERVALS and bool(rr.min() * self._limits[1] > 60)
 
     def _five(self, now: Second) -> float | None:
         """The rate of the five beats that the newest one completes, if they reach the extreme limit."""
+        if self._sign > 0 or not now.fresh or now.rate is None:
+            return None
         beats = now.beats[-1 - FIVE_BEATS :]
-        if self._sign > 0 or not now.fresh or len(beats) <= FIVE_BEATS or now.rate is None:
+        if len(beats) <= FIVE_BEATS:
             return None
         rate = 60.0 * FIVE_BEATS * now.fs / float(beats[-1] - beats[0])
         return rate if rate <= self._limits[1] + ACCURACY and now.rate < self._limits[0] else None
