@@ -36,7 +36,7 @@ from dsp import kernels
 from dsp import qrs_state as q
 from dsp.qrs_judge import Out
 from dsp.qrs_run import advance, run
-from dsp.qrs_weights import WEIGHTS
+from dsp import qrs_weights
 
 QRS_DTYPE: Final = np.dtype(
     [("sample", "i8"), ("detected", "i8"), ("amplitude", "f4"), ("quality", "f4"), ("leads", "u2")]
@@ -46,8 +46,8 @@ first sample; amplitude in mV p-p; quality 0..1; one bit per lead that it rests 
 
 MIN_FS, MAX_FS, MAX_SIG = 100.0, 1000.0, 16
 
-_VERSION = 4
-_WEIGHTS = np.array(WEIGHTS)
+_VERSION = 5
+_WEIGHTS = qrs_weights.load()
 _FLUSH_S = 0.4
 
 

@@ -6,7 +6,8 @@ from dsp import qrs_state as q
 from dsp.kernels import Floats, Ints, kernel, unmeasured
 from dsp.qrs_front import front
 from dsp.qrs_judge import Out, decide, judge, search_back, strength, sure
-from dsp.qrs_shape import compare, lead_weight, locate
+from dsp.qrs_measure import measure
+from dsp.qrs_shape import compare
 from dsp.qrs_start import crest, note, seed
 from dsp.qrs_state import State, forget
 
@@ -24,6 +25,7 @@ def run(x: Floats, st: State, cfg: q.Config, weights: Floats, out: Out) -> None:
     line = np.empty(q.KEPT + q.BLOCK * step)
     limit = int(q.FORGET_S * cfg.fs)
     look, look_long = int(q.LOOK_S * cfg.rate), int(q.LOOK_LONG_S * cfg.rate)
+    look_small = int(q.LOOK_SMALL_S * cfg.rate)
     begin, stop = int(q.START_S * cfg.rate), 0
     while stop < len(x):
         start = stop
@@ -65,10 +67,14 @@ def run(x: Floats, st: State, cfg: q.Config, weights: Floats, out: Out) -> None:
                         cands[n[q.N_CAND] % q.N_CANDIDATES, q.K_ENV + c] = env[k, c]
                 v[q.D2], v[q.D1] = before, value
                 if v[q.PEAK] > 0.0 and m - n[q.PEAK_M] >= look:
+                    waited = m - n[q.PEAK_M]
                     if n[q.ASKED] == 0:
                         n[q.ASKED] = 1
                         peak(st, m, False, weights, cfg, now, out)
-                    elif m - n[q.PEAK_M] >= look_long and value < v[q.PEAK]:
+                    elif n[q.ASKED] == 1 and waited >= look_long and value < v[q.PEAK]:
+                        n[q.ASKED] = 2
+                        peak(st, m, False, weights, cfg, now, out)
+                    elif waited >= look_small and value < v[q.PEAK]:
                         peak(st, m, True, weights, cfg, now, out)
                 gap = (m - n[q.LAST]) / cfg.rate
                 rr = v[q.RR] if v[q.RR] > 0.0 else 1.0
@@ -126,35 +132,16 @@ def peak(st: State, m: int, last: bool, weights: Floats, cfg: q.Config, now: int
     cand = st.cands[st.n[q.N_CAND] % q.N_CANDIDATES]
     cand[q.K_M] = at
     cand[q.K_STATE] = q.NEW
-    best = 0
-    for sig in range(1, len(st.chan) // 2):
-        if lead_weight(st, sig) > lead_weight(st, best):
-            best = sig
-    where, cand[q.K_AMPLITUDE], cand[q.K_STEP] = locate(st, best, at - cfg.peak_delay, cfg.rate)
-    for sig in range(best):  # as annotators do: the first lead that shows the beats gives the time
-        if lead_weight(st, sig) > q.SHOWS * lead_weight(st, best):
-            where, _, _ = locate(st, sig, at - cfg.peak_delay, cfg.rate)
-            break
-    cand[q.K_R] = where
-    edge = int(0.13 * cfg.rate)
-    ring = len(st.detection)
-    total = 0.0
-    for j in range(at - 2 * edge, at - edge):
-        total += st.detection[j % ring]
-    cand[q.K_PRE] = total / edge
-    total = 0.0
-    for j in range(at + edge, m + 1):
-        total += st.detection[j % ring]
-    cand[q.K_POST] = total / (m + 1 - at - edge)
+    measure(st, cand, m, cfg)
     middle = at - cfg.peak_delay + cfg.band_delay
-    cand[q.K_RHO] = 0.0
     if strength(st, cand) > q.MIN_STRENGTH:
-        compare(st, cand, middle)
-    if not last and not sure(st, cand, weights, cfg.rate, out.phi):
+        compare(st, cand, middle, at - cfg.peak_delay)
+    rising = st.v[q.D1] > max(st.v[q.D2], 0.5 * st.v[q.PEAK])
+    if not last and not sure(st, cand, st.n[q.ASKED], rising, weights, cfg.rate, out.phi):
         return
     st.n[q.N_CAND] += 1
     st.v[q.PEAK] = 0.0
-    decide(st, cand, middle, weights, cfg, now, out)
+    decide(st, cand, middle, at - cfg.peak_delay, weights, cfg, now, out)
     if st.v[q.MATCH] < q.TRUST:
         mean = 0.0
         for c in range(len(st.chan)):

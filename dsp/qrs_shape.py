@@ -51,8 +51,12 @@ def lead_weight(st: State, sig: int) -> float:
 
 
 @kernel
-def compare(st: State, cand: Floats, middle: int) -> None:
-    """Note the candidate's best normalized correlation with a template, over a few lags, all leads."""
+def compare(st: State, cand: Floats, middle: int, low_middle: int) -> None:
+    """Note the candidate's best normalized correlation with a template, over a few lags, all leads.
+
+    Then, for that template and lag: how much larger the candidate is, and the correlation of the
+    waveforms below 40 Hz.
+    """
     n_sig, ring = st.band.shape
     length = st.templates.shape[2]
     begin = middle - length // 2
@@ -85,11 +89,37 @@ def compare(st: State, cand: Floats, middle: int) -> None:
                 best = product / math.sqrt(energy * own)
                 cand[q.K_TEMPLATE] = t
                 cand[q.K_LAG] = lag
+                cand[q.K_SCALE] = 0.5 * math.log(energy / own)
     cand[q.K_RHO] = best
+    t = int(cand[q.K_TEMPLATE])
+    if t < 0:
+        return
+    begin = low_middle - length // 2 + int(cand[q.K_LAG])
+    product, energy, own = 0.0, 1e-12, 1e-12
+    cand[q.K_RHO_BEST] = -1.0
+    for sig in range(n_sig):
+        weight = lead_weight(st, sig)
+        if weight < 1e-3:
+            continue
+        weight /= st.chan[2 * sig, q.QRS] ** 2
+        a = b = c = e = f = 0.0
+        for j in range(length):
+            value, known = st.low[sig, (begin + j) % ring], st.waves[t, sig, j]
+            a += known * value
+            b += value * value
+            c += known * known
+            e += value
+            f += known
+        a, b, c = a - e * f / length, max(b - e * e / length, 1e-9), max(c - f * f / length, 1e-9)
+        product += weight * a
+        energy += weight * b
+        own += weight * c
+        cand[q.K_RHO_BEST] = max(cand[q.K_RHO_BEST], a / math.sqrt(b * c))
+    cand[q.K_RHO_LOW] = product / math.sqrt(max(energy * own, 1e-24))
 
 
 @kernel
-def learn(st: State, cand: Floats, middle: int) -> None:
+def learn(st: State, cand: Floats, middle: int, low_middle: int) -> None:
     """Average a beat into the template that it resembles, or let it found one in the least used place."""
     n_sig, ring = st.band.shape
     length = st.templates.shape[2]
@@ -108,7 +138,11 @@ def learn(st: State, cand: Floats, middle: int) -> None:
     st.uses[t, q.U_LAST] = st.n[q.N_BEATS]
     st.n[q.LAST_TEMPLATE] = t
     begin = middle - length // 2 + int(cand[q.K_LAG])
+    low_begin = low_middle - length // 2 + int(cand[q.K_LAG])
     for sig in range(n_sig):
+        level = st.low[sig, low_begin % ring]
         for j in range(length):
             known = st.templates[t, sig, j]
             st.templates[t, sig, j] = known + weight * (st.band[sig, (begin + j) % ring] - known)
+            known = st.waves[t, sig, j]
+            st.waves[t, sig, j] = known + weight * (st.low[sig, (low_begin + j) % ring] - level - known)

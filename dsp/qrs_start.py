@@ -215,7 +215,9 @@ def candidate(cand: Floats, fresh: Floats, sig: int) -> None:
     cand[q.K_R] = fresh[q.F_R]
     cand[q.K_AMPLITUDE] = fresh[q.F_AMPLITUDE]
     cand[q.K_PRE] = cand[q.K_POST] = cand[q.K_STEP] = 0.1
-    cand[q.K_RHO] = 0.9
+    cand[q.K_RHO] = cand[q.K_RHO_LOW] = cand[q.K_RHO_BEST] = 0.9
+    cand[q.K_PRE_MOST] = cand[q.K_POST_MOST] = 0.15
+    cand[q.K_LEAD] = sig
     cand[q.K_TEMPLATE] = -1.0
     cand[q.K_ENV + 2 * sig] = fresh[q.F_SLOW]
     cand[q.K_ENV + 2 * sig + 1] = fresh[q.F_FAST]
