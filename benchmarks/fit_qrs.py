@@ -1,10 +1,10 @@
 """Fits the net of the QRS detector's decision: ``python -m benchmarks.fit_qrs DATA``.
 
 Every candidate that the detector judges on the tuned records (first lead, second lead, both, and with
-noise of nstdb added for two minutes in four) is labelled by the reference: the strongest one
+noise of nstdb added for two minutes in four, or with other faults) is labelled by the reference: the strongest one
 within 150 ms of a beat is a QRS complex, all others are not. A net of one layer is fitted by gradient
-descent (Kingma & Ba 2015, Adam; a cosine for the rate) with a fixed seed. Decisions change what the detector sees next, so
-candidates are gathered again with the new weights and fitted together with the last ones. Most candidates
+descent (Kingma & Ba 2015, Adam; a cosine for the rate) with a fixed seed. Decisions change what the
+detector sees next, so candidates are gathered again with the new weights and fitted together with the last ones. Most candidates
 are easy: of those that a first net is sure of and right about, one in twelve is kept and counts for twelve.
 Held-out records of `benchmarks.qrs` are never read. T waves taller than the complex, which those records
 do not have, are drawn (`simulators.monitor`). The first candidates are judged by `START`, not by the
@@ -38,7 +38,7 @@ SURE, KEPT = 5.0, 12
 OUT = Path(qrs.__file__).with_name("models") / "qrs.json"
 LONGEST_S = 3600.0
 """Of the day-long records only so much is read: the rest repeats it."""
-CENSORED = frozenset({"203", "207"})
+ONE_LEAD = frozenset({"203", "207"})
 """Much of their second lead shows no complexes."""
 
 
@@ -80,11 +80,12 @@ def material(data: Path, never: frozenset[str] | set[str]) -> Iterator[tuple[Rec
         first = leads(record, slice(0, 1))
         yield first, 1.0
         yield record, 1.0
-        if name not in CENSORED:
+        if name not in ONE_LEAD:
             yield leads(record, slice(1, 2)), 0.5
-        odd = ((12, "em"), (3, "em"), (6, "em"))
-        for snr, kind in odd if number % 2 else ((6, "em"), (6, "ma"), (0, "em")):
+        for snr, kind in ((0, "em"), (6, "em"), (3, "em") if number % 2 else (6, "ma")):
             yield noisy(first, noises[kind], snr, number), 0.5
+        if number % 3 == 1:
+            yield faulty(first, number), 1.0
         if number % 3 == 0:
             for snr in (6, 0):
                 yield noisy(record, noises["em"], snr, number), 0.5
@@ -148,6 +149,27 @@ def noisy(record: Record, noise: Floats, snr: float, number: int) -> Record:
     for start in range(segment // 2, len(x), 2 * segment):
         x[start : start + segment] += gain * shifted[start : start + segment]
     return Record(record.name, record.fs, x, record.ref)
+
+
+def faulty(record: Record, seed: int) -> Record:
+    """Spoil 20 s of every minute: noise of 20 uV, a flat line, an end stop, a gap, a fifth and five times the gain.
+
+    Beats that cannot be seen are no longer in the reference.
+    """
+    x, rng = record.x.copy(), np.random.default_rng(seed)
+    beats, fs = record.ref.beats, record.fs
+    for number, start in enumerate(range(int(30 * fs), len(x), int(60 * fs))):
+        part = x[start : start + int(20 * fs)]
+        kind = number % 8
+        if kind < 4:
+            part[:] = 0.02 * rng.standard_normal(part.shape)
+        elif kind < 6:
+            part *= (0.2, 5.0)[kind - 4]
+        else:
+            part[:] = (10.0, np.nan)[kind - 6]
+        if kind not in (4, 5):
+            beats = beats[(beats < start) | (beats >= start + len(part))]
+    return Record(record.name, record.fs, x, ec57.Reference(beats, record.ref.excluded))
 
 
 def gather(record: Record, weight: float) -> tuple[Floats, Floats, Floats]:

@@ -188,7 +188,7 @@ def sure(st: State, cand: Floats, asked: int, rising: bool, weights: Floats, rat
         return True
     features(st, cand, rate, phi)
     z = discriminant(weights, phi)
-    if z > q.Z_MIN and phi[0] < q.SMALL and (asked < 2 or rising):
+    if z > q.Z_MIN and phi[0] < q.SMALL and phi[5] < q.SMALL_MV and (asked < 2 or rising):
         return False
     return asked > 1 or abs(z) > q.SURE
 
@@ -260,5 +260,5 @@ def decide(
     st.v[q.MEAN_LONG] += passed * (mean - st.v[q.MEAN_LONG])
     st.n[q.LAST_CAND] = int(cand[q.K_M])
     if judge(st, cand, False, weights, cfg, now, out):
-        st.v[q.MATCH] += (cand[q.K_RHO] - st.v[q.MATCH]) / 8.0
+        st.v[q.MATCH] += (max(cand[q.K_RHO], cand[q.K_RHO_BEST]) - st.v[q.MATCH]) / 8.0
         learn(st, cand, middle, low_middle)

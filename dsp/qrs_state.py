@@ -35,8 +35,8 @@ MEAN_S = 1.0  # memory of the envelopes' running means
 
 # Candidates: peaks of the detection function.
 LOOK_S = 0.15  # a peak must stay the largest for so long
-LOOK_LONG_S = 0.19  # one that may be a P wave longer: its complex would come
-LOOK_SMALL_S, SMALL = 0.25, -0.6  # one smaller than usual (log) so long: PR lasts 0.2 s
+LOOK_LONG_S = 0.18  # one that may be a P wave longer: its complex would come
+LOOK_SMALL_S, SMALL, SMALL_MV = 0.25, -0.6, -0.4  # one smaller than usual (logs) so long: PR lasts 0.2 s
 SURE = 3.0  # log odds beyond which nothing needs to be waited for
 GROW = 1.2  # what comes after LOOK_S must be larger by this to displace it
 RIVAL = 0.7  # what is no larger than that, but so large, is judged as well: the heart may be that fast
@@ -50,7 +50,7 @@ T_WAVE_S = 0.36
 T_REACH_S = 0.36  # the T wave of a slow heart has its peak no later; an early wide complex comes later
 UPSET_S, UPSET = 0.28, 1.3  # a peak so soon after a beat, and so much larger, unmasks a P wave
 MIN_AMPLITUDE = 0.15  # IEC 60601-2-27: nothing smaller is a QRS complex
-MIN_STRENGTH = 0.1
+MIN_STRENGTH = 0.05
 NOISE_MIN = 0.05  # the noise level is never taken for less, of the QRS level
 SNR_POWER = 2.0  # channels weigh by (QRS / noise - 1) to this power
 BACK_RR = 1.6  # search-back after so many mean RR
@@ -106,8 +106,8 @@ T_1, T_2, T_PEAK, T_M, T_SLOW, T_FAST, T_COUNT = range(7)
 T_AMPLITUDE, T_SLOPE, T_SWING, T_WIDTH = range(7, 11)  # of this lead's usual complexes
 N_TRACK = 11
 # State.fresh
-F_M, F_SLOW, F_FAST, F_R, F_AMPLITUDE, F_RHO, F_CREST = range(7)
-N_FRESH_COLUMNS = 7
+F_M, F_SLOW, F_FAST, F_R, F_AMPLITUDE, F_RHO, F_CREST, F_STEP = range(8)
+N_FRESH_COLUMNS = 8
 # State.cands
 K_M, K_R, K_AMPLITUDE, K_STATE, K_PRE, K_POST, K_RHO, K_TEMPLATE, K_LAG, K_STEP = range(10)
 K_SLOPE, K_SWING, K_PRE_MOST, K_POST_MOST, K_RHO_LOW, K_SCALE, K_WIDTH, K_LEAD, K_RHO_BEST = range(10, 19)
