@@ -12,49 +12,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.accuracy_bars import TITLES, glance
 from benchmarks.accuracy_plots import draw
 from benchmarks.frame import RESULTS
 
 WORST = "worst_qrs.svg"
 PAGE = Path(__file__).parents[1] / "docs" / "accuracy.md"
 Row = Mapping[str, str]
-
-BARS: Mapping[str, tuple[str, Sequence[str]]] = {
-    "qrs": (
-        "QRS detection",
-        (
-            "MIT-BIH, first lead, no learning skip: DER <= 0.30 %; both leads <= 0.15 %",
-            "report after R: p99 <= 300 ms",
-            "fiducial point within 10 ms for >= 95 % of the beats",
-        ),
-    ),
-    "noise": ("Noise stress", ("DER at 12 dB <= 1 %, 6 dB <= 8 %, 0 dB <= 25 %",)),
-    "beats": ("Beat classes", ("VEB Se/+P >= 97/97, SVEB >= 85/75, own detections, streaming",)),
-    "vf": (
-        "Ventricular fibrillation and flutter",
-        ("episodes Se >= 97 %; false alarms <= 1 in 24 h without it; within 10 s of onset",),
-    ),
-    "alarms": (
-        "Alarms of CinC 2015",
-        ("score >= 82, then 88; asystole, extreme bradycardia and tachycardia TPR >= 99 %",),
-    ),
-    "af": ("Atrial fibrillation", ("CinC 2017, A against the rest: F1 >= 0.87; onset within 15 s",)),
-    "quality": ("12-lead acceptability", ("CinC 2011: accuracy >= 94 % (the winner: 93.2 %)",)),
-    "falsealarms": ("Alarms on normal hearts", ("as few as can be: alarms per patient and day",)),
-    "robustness": (
-        "Robustness",
-        ("no false beat from any fault; beats again 3 s after the signal is good",),
-    ),
-    "throughput": ("Speed", ("all of it >= 10,000 x real time in 1-s chunks; QRS alone >= 50,000 x",)),
-    "latency": ("End to end", ("sample to event on the bus p99 <= 300 ms, to the screen <= 1 s",)),
-    "bus": ("Message bus", ()),
-    "storage": ("Storage", ("lossless <= 4.05 bit/sample on mitdb",)),
-    "desk": (
-        "A year of thirty clinics at the desk",
-        ("simulated in under a minute, every case closed or loudly open",),
-    ),
-}
-"""In the order of the page: benchmark -> title and the bars it is held against."""
 
 
 @dataclass(frozen=True)
@@ -126,12 +90,19 @@ def page(results: Mapping[str, Sequence[Measured]], plots: Iterable[str]) -> str
         "that chose nothing; believe the latter. No learning period is left out unless a row says so.",
         "Peers ran on the same records with the same scorer.",
         "",
+        "## At a glance",
+        "",
+        "*Unseen*: the same figure on held-out records, or cross-validated by person. Where there is one, it",
+        "decides.",
+        "",
+        *glance(
+            {name: [(m.setting, m.totals[0]) for m in some if m.totals] for name, some in results.items()}
+        ),
+        "",
     ]
-    order = [*BARS, *sorted(set(results) - set(BARS))]
-    for name in order:
-        title, bars = BARS.get(name, (name, ()))
+    for name in [*TITLES, *sorted(set(results) - set(TITLES))]:
+        title = TITLES.get(name, name)
         out += [f"## {title}", ""]
-        out += [f"- Bar: {bar}" for bar in bars] + [""] * bool(bars)
         if not results.get(name):
             out += [f"Not yet measured: `leadwire bench {name}`.", ""]
         for number, one in enumerate(results.get(name, ())):

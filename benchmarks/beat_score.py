@@ -113,10 +113,10 @@ def classify(record: Record, n_sig: int, model: Model | None = None) -> NDArray[
     x = np.ascontiguousarray(record.x[:, :n_sig])
     detector = QrsDetector(record.fs, x.shape[1])
     classifier = BeatClassifier(record.fs, x.shape[1], model)
-    told = classifier.process(x, detector.process(x))
+    told = classifier.process(x, detector.find(x))
     # What follows the record lets the last beats be told.
     after = np.full((round(record.fs), x.shape[1]), np.nan)
-    told = np.concatenate([told, classifier.process(after, detector.process(after))])
+    told = np.concatenate([told, classifier.process(after, detector.find(after))])
     return told[told[:, 0] < len(x)]
 
 

@@ -1,11 +1,13 @@
 """Fits the net of the QRS detector's decision: ``python -m benchmarks.fit_qrs DATA``.
 
-Every candidate that the detector judges on the tuned records (first lead, second lead, both, and with
-noise of nstdb added for two minutes in four, or with other faults) is labelled by the reference: the strongest one
-within 150 ms of a beat is a QRS complex, all others are not. A net of one layer is fitted by gradient
+Every candidate that the detector judges on the tuned records (first lead, second lead, both, with noise of
+nstdb added for two minutes in four, and with other faults) is labelled by the reference: the strongest
+one within 150 ms of a beat is a QRS complex, all others are not. A net of one layer is fitted by gradient
 descent (Kingma & Ba 2015, Adam; a cosine for the rate) with a fixed seed. Decisions change what the
-detector sees next, so candidates are gathered again with the new weights and fitted together with the last ones. Most candidates
-are easy: of those that a first net is sure of and right about, one in twelve is kept and counts for twelve.
+detector sees next, so candidates are gathered again with the new weights and fitted together with the last
+ones. Most are easy: of those that a first net is sure of and right about, one in twelve is kept and
+counts for twelve.
+
 Held-out records of `benchmarks.qrs` are never read. T waves taller than the complex, which those records
 do not have, are drawn (`simulators.monitor`). The first candidates are judged by `START`, not by the
 weights that ship: the same records give the same weights. Writes ``dsp/models/qrs.json``.
@@ -152,7 +154,7 @@ def noisy(record: Record, noise: Floats, snr: float, number: int) -> Record:
 
 
 def faulty(record: Record, seed: int) -> Record:
-    """Spoil 20 s of every minute: noise of 20 uV, a flat line, an end stop, a gap, a fifth and five times the gain.
+    """Spoil 20 s of every minute: noise of 20 uV, an end stop, a gap, a fifth and five times the gain.
 
     Beats that cannot be seen are no longer in the reference.
     """
@@ -175,7 +177,7 @@ def faulty(record: Record, seed: int) -> Record:
 def gather(record: Record, weight: float) -> tuple[Floats, Floats, Floats]:
     """Return features (n, N_PHI), labels and weights of the candidates judged on a record."""
     trace = np.zeros((20 * len(record.ref.beats) + 5000, q.TRACE_COLUMNS))
-    qrs.QrsDetector(record.fs, record.x.shape[1])._process(record.x, trace)
+    qrs.QrsDetector(record.fs, record.x.shape[1]).find(record.x, trace)
     rows = trace[1 : int(trace[0, 0]) + 1]
     outside = np.ones(len(rows), bool)
     for start, end in record.ref.excluded:
@@ -229,7 +231,9 @@ def fit(phi: Floats, label: Floats, weight: Floats) -> Floats:
             error = (1.0 / (1.0 + np.exp(-np.clip(z, -30, 30))) - label[some]) * share[some] / BATCH
             back = np.outer(error, values[2]) * (hidden > 0.0)
             slopes = [x.T @ back, back.sum(axis=0), hidden.T @ error, error.sum(keepdims=True), x.T @ error]
-            slopes = [slope + (RIDGE * v if v.ndim == 2 else 0.0) for slope, v in zip(slopes, values, strict=True)]
+            slopes = [
+                slope + (RIDGE * v if v.ndim == 2 else 0.0) for slope, v in zip(slopes, values, strict=True)
+            ]
             slopes[2] += RIDGE * values[2]
             k += 1
             rate = RATE * 0.5 * (1.0 + math.cos(math.pi * k / steps))

@@ -101,7 +101,7 @@ def gather(records: list[beat_score.Record], model: Model) -> Beats:
     for record in records:
         for n in sorted({1, record.x.shape[1]}):
             x = np.ascontiguousarray(record.x[:, :n])
-            found = QrsDetector(record.fs, n).process(x)
+            found = QrsDetector(record.fs, n).find(x)
             trace = np.zeros((len(found) + b.N_BEATS, b.N_PHI))
             told = BeatClassifier(record.fs, n, model)._process(x, found, trace)
             phi.append(trace[: len(told)])

@@ -136,7 +136,7 @@ class Second:
     beat_leads: tuple[str, ...] = ()
     rate: float | None = None
     irregularity: float = 0.0
-    flags: list[int] = field(default_factory=list)
+    flags: tuple[int, ...] = ()
     union: int = 0
     measured: bool = False
     seeing: bool = False

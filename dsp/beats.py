@@ -47,7 +47,7 @@ class BeatClassifier:
         self._state = b.empty_state(n_sig, self._config)
         self._model = load() if model is None else model
 
-    def process(self, x: ArrayLike, beats: NDArray[np.void]) -> NDArray[np.int64]:
+    def process(self, x: ArrayLike, beats: Floats) -> NDArray[np.int64]:
         """Take the next samples and the beats that became known in them; return the classes that did.
 
         Parameters
@@ -55,7 +55,7 @@ class BeatClassifier:
         x
             (n_samples, n_sig) in mV, NaN where nothing was measured. It is not written to.
         beats
-            What `QrsDetector.process` gave for the same samples.
+            What `QrsDetector.find` gave for the same samples.
 
         Returns
         -------
@@ -65,12 +65,10 @@ class BeatClassifier:
         """
         return self._process(x, beats, np.empty((0, b.N_PHI)))
 
-    def _process(self, x: ArrayLike, beats: NDArray[np.void], trace: Floats) -> NDArray[np.int64]:
+    def _process(self, x: ArrayLike, beats: Floats, trace: Floats) -> NDArray[np.int64]:
         samples = np.ascontiguousarray(x, dtype=np.float64)
-        found = np.empty((len(beats), 3))
-        found[:, 0], found[:, 1], found[:, 2] = beats["sample"], beats["detected"], beats["quality"]
         out = Out(np.empty((len(beats) + b.N_BEATS, 4), np.int64), np.zeros(1, np.int64), trace)
-        run(samples, found, self._state, self._config, self._model, out)
+        run(samples, beats, self._state, self._config, self._model, out)
         return out.i[: out.n[0]]
 
     def snapshot(self) -> bytes:

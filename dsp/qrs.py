@@ -32,23 +32,25 @@ from typing import Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dsp import kernels
+from dsp import kernels, qrs_weights
 from dsp import qrs_state as q
 from dsp.qrs_judge import Out
 from dsp.qrs_run import advance, run
-from dsp import qrs_weights
 
 QRS_DTYPE: Final = np.dtype(
     [("sample", "i8"), ("detected", "i8"), ("amplitude", "f4"), ("quality", "f4"), ("leads", "u2")]
 )
 """One beat: fiducial sample and the last sample the decision needed, both counted from the detector's
 first sample; amplitude in mV p-p; quality 0..1; one bit per lead that it rests on."""
+COLUMNS: Final = ("sample", "detected", "quality", "amplitude", "leads")
+"""The same as columns of plain numbers."""
 
 MIN_FS, MAX_FS, MAX_SIG = 100.0, 1000.0, 16
 
 _VERSION = 5
 _WEIGHTS = qrs_weights.load()
 _FLUSH_S = 0.4
+_NO_TRACE: Final = np.empty((0, q.TRACE_COLUMNS))
 
 
 class QrsDetector:
@@ -90,6 +92,7 @@ class QrsDetector:
         self.delay_s = q.SPAN_S + 0.5
         self._config = q.configuration(self.fs)
         self._state = q.empty_state(n_sig, self._config.rate)
+        self._count, self._phi = np.zeros(1, np.int64), np.zeros(q.N_PHI)
 
     @property
     def n_samples(self) -> int:
@@ -114,25 +117,20 @@ class QrsDetector:
         ValueError
             `x` has another shape.
         """
-        return self._process(x, np.empty((0, q.TRACE_COLUMNS)))
+        return named(self.find(x))
 
-    def _process(self, x: ArrayLike, trace: NDArray[np.float64]) -> NDArray[np.void]:
+    def find(self, x: ArrayLike, trace: NDArray[np.float64] = _NO_TRACE) -> NDArray[np.float64]:
+        """Do as `process`, but return plain rows (n, 5) of `COLUMNS`: a live stream asks every second.
+
+        `trace`, where there is one, gets every decision with its features (`qrs_judge.Out`).
+        """
         samples = np.ascontiguousarray(x, dtype=np.float64)
         if samples.ndim != 2 or samples.shape[1] != self.n_sig:
             raise ValueError(f"samples of shape {samples.shape} came; (n_samples, {self.n_sig}) was expected")
         room = q.N_CANDIDATES + int(len(samples) / (q.REFRACTORY_S * self.fs)) + 2
-        out = Out(
-            np.empty((room, 3), np.int64),
-            np.empty((room, 2)),
-            np.zeros(1, np.int64),
-            np.zeros(q.N_PHI),
-            trace,
-        )
+        out = Out(np.empty((room, 5)), self._count, self._phi, trace)
         run(samples, self._state, self._config, _WEIGHTS, out)
-        beats = np.empty(out.n[0], QRS_DTYPE)
-        beats["sample"], beats["detected"], beats["leads"] = out.i[: len(beats)].T
-        beats["amplitude"], beats["quality"] = out.f[: len(beats)].T
-        return beats
+        return out.rows[: self._count[0]]
 
     def skip(self, n_samples: int) -> NDArray[np.void]:
         """Pass over `n_samples` that never came: the same as so many NaN rows, and as fast for any number.
@@ -163,6 +161,14 @@ class QrsDetector:
 
     def _header(self) -> bytes:
         return kernels.header(b"LWQR", _VERSION, self.n_sig, self.fs)
+
+
+def named(rows: NDArray[np.float64]) -> NDArray[np.void]:
+    """Return rows of `COLUMNS` as `QRS_DTYPE`."""
+    beats = np.empty(len(rows), QRS_DTYPE)
+    for name, column in zip(COLUMNS, rows.T, strict=True):
+        beats[name] = column
+    return beats
 
 
 def detect(x: ArrayLike, fs: float) -> NDArray[np.void]:

@@ -15,58 +15,28 @@ from dsp.kernels import Floats, Ints, Ring, kernel
 
 
 @kernel
-def front(
-    x: Floats,
-    start: int,
-    stop: int,
-    sig: int,
-    n: Ints,
-    lead: Floats,
-    low: Ring,
-    band: Ring,
-    cfg: q.Config,
-    line: Floats,
-    env: Floats,
+def mend(
+    x: Floats, start: int, stop: int, sig: int, n: Ints, row: Floats, cfg: q.Config, line: Floats
 ) -> None:
-    """Run samples `start` to `stop` of lead sig; `env` (BLOCK, n_chan) gets the envelopes in mV.
+    """Write samples `start` to `stop` of lead sig to `line`, from `KEPT` on, without what no heart makes.
 
     - Missing samples (NaN) hold the last value; the line goes on from there without a step. So does
       one that was stuck for `FLAT_S`: the jump back from a rail is no QRS complex.
     - A jump of more than `JUMP` mV/ms is held back while it may be a pulse. If the line returns, it was
       one; what it then recovers towards where it came from is taken out too. If it rests elsewhere, it
       was a step and is taken out. Else it was the signal.
-    - The same for what is smaller but happens within `cfg.narrow` samples between quiet ones: what sticks out
-      is a pulse and replaced by a straight line, what moves to another level is a step.
-    - Low-pass, decimation, two band-passes; envelope = root of the smoothed square.
+    - The same for what is smaller but happens within `cfg.narrow` samples between quiet ones: `smooth_over`.
 
-    `line` is scratch: the mended trace, from `KEPT` samples before `start` on.
+    A sample may still change until `cfg.narrow + 2` more have come. `row` is the lead's state; its last
+    `KEPT` samples come first in `line`.
     """
-    sos = cfg.sos
-    row = lead[sig]
     fed, offset, raw = row[q.FED], row[q.OFFSET], row[q.RAW]
     missing, flat = row[q.MISSING], row[q.FLAT]
-    f = q.FILTERS
-    l0, l1, l2, l3 = row[f], row[f + 1], row[f + 2], row[f + 3]
-    s0, s1, s2, s3 = row[f + 4], row[f + 5], row[f + 6], row[f + 7]
-    f0, f1, f2, f3 = row[f + 8], row[f + 9], row[f + 10], row[f + 11]
-    p0, p1, p2, p3 = row[f + 12], row[f + 13], row[f + 14], row[f + 15]
-    r0, r1, r2, r3 = row[f + 16], row[f + 17], row[f + 18], row[f + 19]
-    a00, a01, a02, a04, a05 = sos[0, 0], sos[0, 1], sos[0, 2], sos[0, 4], sos[0, 5]
-    a10, a11, a12, a14, a15 = sos[1, 0], sos[1, 1], sos[1, 2], sos[1, 4], sos[1, 5]
-    b00, b01, b02, b04, b05 = sos[2, 0], sos[2, 1], sos[2, 2], sos[2, 4], sos[2, 5]
-    b10, b11, b12, b14, b15 = sos[3, 0], sos[3, 1], sos[3, 2], sos[3, 4], sos[3, 5]
-    c00, c01, c02, c04, c05 = sos[4, 0], sos[4, 1], sos[4, 2], sos[4, 4], sos[4, 5]
-    c10, c11, c12, c14, c15 = sos[5, 0], sos[5, 1], sos[5, 2], sos[5, 4], sos[5, 5]
-    pole = cfg.pole
     run, calm, base, top = row[q.RUN], row[q.CALM], row[q.BASE], row[q.TOP]
     recovery, since, quiet = row[q.RECOVERY], row[q.SINCE], row[q.QUIET_BEFORE]
-    narrow, jump = cfg.narrow, cfg.jump
-    line[: q.KEPT] = row[q.HISTORY : q.HISTORY + q.KEPT]
-    phase = n[q.PHASE]
-    ring = low.shape[1]
-    slot = n[q.M] % ring
-    tick = 0
     step = row[q.STEP]
+    narrow, sharp, jump = cfg.narrow, cfg.sharp, cfg.jump
+    line[: q.KEPT] = row[q.HISTORY : q.HISTORY + q.KEPT]
     for t in range(start, stop):
         at = q.KEPT + t - start
         value = x[t, sig]
@@ -78,12 +48,12 @@ def front(
                 if flat > cfg.flat:
                     offset = value - fed
                     if flat > cfg.gap:
-                        row[q.RESUMED] = n[q.M] + tick + cfg.lag // cfg.step
+                        row[q.RESUMED] = n[q.M] + (n[q.PHASE] + t - start) // cfg.step + cfg.lag // cfg.step
                 flat = 0.0
             if missing > 0.0:
                 offset = value - fed
                 if missing > cfg.gap:
-                    row[q.RESUMED] = n[q.M] + tick + cfg.lag // cfg.step
+                    row[q.RESUMED] = n[q.M] + (n[q.PHASE] + t - start) // cfg.step + cfg.lag // cfg.step
                 missing = 0.0
             raw = value
             fed = min(q.FARTHEST_MV, max(-q.FARTHEST_MV, value - offset))
@@ -132,86 +102,127 @@ def front(
         line[at] = y
         if narrow > 0 and run == 0.0:
             end = line[at - 2]
-            first, middle = line[at - narrow - 3], line[at - narrow // 2 - 2]
-            before, after = middle - first, middle - end
-            left, away = abs(first - line[at - narrow - 4]), 0.0
-            right = max(abs(line[at] - line[at - 1]), abs(line[at - 1] - end))
-            height = min(abs(before), abs(after))
-            if height > q.SPIKE_MV and before * after > 0.0 and max(left, right) <= q.FLANK * height:
-                away = end - first
-                if away * before < 0.0 and q.SPIKE_MV < abs(away) <= 2.0 * height:
-                    end = first
-                elif abs(away) <= q.RETURNED * height:
-                    away = 0.0
-                else:
-                    height = away = 0.0
-            else:
-                height = 0.0
-                second = line[at - 2 - cfg.sharp]
-                away = end - second
-                left = abs(second - line[at - 3 - cfg.sharp])
-                left = max(left, abs(line[at - 3 - cfg.sharp] - line[at - 4 - cfg.sharp]))
-                still = max(q.STEP_FLANK * abs(away), q.STILL_MV)
-                if abs(away) > q.SPIKE_MV and max(right, left) <= still:
-                    for k in range(at - 1 - cfg.sharp, at - 2):
-                        line[k] = second
-                    base = second
-                else:
-                    away = 0.0
-            if height > 0.0:
-                for k in range(narrow):
-                    line[at - narrow - 2 + k] = first + (end - first) * (k + 1) / (narrow + 1)
-            if away != 0.0:
-                for k in range(at - 2, at + 1):
-                    line[k] -= away
-                offset += recovery
-                fed -= recovery
-                recovery, since, base = away, 0.0, base if height == 0.0 else first
-        y = line[at - narrow - 2]
-        y = min(q.RAIL_MV, max(-q.RAIL_MV, y))
-        w = a00 * y + l0
-        l0 = a01 * y - a04 * w + l1
-        l1 = a02 * y - a05 * w
-        y = a10 * w + l2
-        l2 = a11 * w - a14 * y + l3
-        l3 = a12 * w - a15 * y
-        phase += 1
-        if phase < cfg.step:
-            continue
-        phase = 0
-        w = b00 * y + s0
-        s0 = b01 * y - b04 * w + s1
-        s1 = b02 * y - b05 * w
-        u = b10 * w + s2
-        s2 = b11 * w - b14 * u + s3
-        s3 = b12 * w - b15 * u
-        w = c00 * y + f0
-        f0 = c01 * y - c04 * w + f1
-        f1 = c02 * y - c05 * w
-        v = c10 * w + f2
-        f2 = c11 * w - c14 * v + f3
-        f3 = c12 * w - c15 * v
-        low[sig, slot] = y
-        band[sig, slot] = u
-        slot = slot + 1 if slot + 1 < ring else 0
-        u *= u
-        v *= v
-        p0 = u + pole * (p0 - u)
-        p1 = p0 + pole * (p1 - p0)
-        p2 = p1 + pole * (p2 - p1)
-        p3 = p2 + pole * (p3 - p2)
-        r0 = v + pole * (r0 - v)
-        r1 = r0 + pole * (r1 - r0)
-        r2 = r1 + pole * (r2 - r1)
-        r3 = r2 + pole * (r3 - r2)
-        env[tick, 2 * sig] = math.sqrt(p3)
-        env[tick, 2 * sig + 1] = math.sqrt(r3)
-        tick += 1
+            height = min(
+                abs(line[at - narrow // 2 - 2] - line[at - narrow - 3]), abs(line[at - narrow // 2 - 2] - end)
+            )
+            if max(height, abs(end - line[at - 2 - sharp])) > q.SPIKE_MV:
+                away, level = smooth_over(line, at, narrow, sharp)
+                if away != 0.0:
+                    offset += recovery
+                    fed -= recovery
+                    recovery, since, base = away, 0.0, level
     row[q.FED], row[q.OFFSET], row[q.RAW] = fed, offset, raw
     row[q.MISSING], row[q.FLAT], row[q.STEP] = missing, flat, step
     row[q.RUN], row[q.CALM], row[q.BASE], row[q.TOP] = run, calm, base, top
     row[q.RECOVERY], row[q.SINCE], row[q.QUIET_BEFORE] = recovery, since, quiet
     row[q.HISTORY : q.HISTORY + q.KEPT] = line[stop - start : stop - start + q.KEPT]
+
+
+@kernel
+def smooth_over(line: Floats, at: int, narrow: int, sharp: int) -> tuple[float, float]:
+    """Take a small pulse or step that ends at `at - 2` out of the line, if there is one between quiet flanks.
+
+    What sticks out is a pulse and replaced by a straight line, what moves to another level is a step.
+    Returns by how much the line lies elsewhere now (0: not at all), and where it lay before.
+    """
+    end = line[at - 2]
+    first, middle = line[at - narrow - 3], line[at - narrow // 2 - 2]
+    before, after = middle - first, middle - end
+    left, away, level = abs(first - line[at - narrow - 4]), 0.0, first
+    right = max(abs(line[at] - line[at - 1]), abs(line[at - 1] - end))
+    height = min(abs(before), abs(after))
+    if height > q.SPIKE_MV and before * after > 0.0 and max(left, right) <= q.FLANK * height:
+        away = end - first
+        if away * before < 0.0 and q.SPIKE_MV < abs(away) <= 2.0 * height:
+            end = first
+        elif abs(away) <= q.RETURNED * height:
+            away = 0.0
+        else:
+            return 0.0, 0.0
+        for k in range(narrow):
+            line[at - narrow - 2 + k] = first + (end - first) * (k + 1) / (narrow + 1)
+    else:
+        level = line[at - 2 - sharp]
+        away = end - level
+        left = abs(level - line[at - 3 - sharp])
+        left = max(left, abs(line[at - 3 - sharp] - line[at - 4 - sharp]))
+        if abs(away) <= q.SPIKE_MV or max(right, left) > max(q.STEP_FLANK * abs(away), q.STILL_MV):
+            return 0.0, 0.0
+        for k in range(at - 1 - sharp, at - 2):
+            line[k] = level
+    if away != 0.0:
+        for k in range(at - 2, at + 1):
+            line[k] -= away
+    return away, level
+
+
+@kernel
+def envelopes(
+    line: Floats,
+    n_samples: int,
+    sig: int,
+    n: Ints,
+    row: Floats,
+    chan: Floats,
+    low: Ring,
+    band: Ring,
+    cfg: q.Config,
+    env: Floats,
+    means: Floats,
+) -> None:
+    """Low-pass and decimate the mended `line`; two bands; envelope = root of the smoothed square.
+
+    `env` (BLOCK, n_chan) gets the envelopes in mV, `means` their running means. All zeros of the
+    filters lie at 0 Hz and at half the sampling rate: `b1 = 2 b0` or 0, which saves half the products.
+    """
+    f = q.FILTERS
+    l0, l1, l2, l3 = row[f], row[f + 1], row[f + 2], row[f + 3]
+    s0, s1, s2, s3 = row[f + 4], row[f + 5], row[f + 6], row[f + 7]
+    f0, f1, f2, f3 = row[f + 8], row[f + 9], row[f + 10], row[f + 11]
+    p0, p1, p2, p3 = row[f + 12], row[f + 13], row[f + 14], row[f + 15]
+    r0, r1, r2, r3 = row[f + 16], row[f + 17], row[f + 18], row[f + 19]
+    c = cfg.filters
+    ga, a00, a01, a10, a11 = c[0, 0], c[0, 1], c[0, 2], c[0, 3], c[0, 4]
+    gb, b00, b01, b10, b11 = c[1, 0], c[1, 1], c[1, 2], c[1, 3], c[1, 4]
+    gc, c00, c01, c10, c11 = c[2, 0], c[2, 1], c[2, 2], c[2, 3], c[2, 4]
+    pole, gain, mean_pole = cfg.pole, 1.0 - cfg.pole, cfg.mean_pole
+    slow, fast = chan[2 * sig, q.MEAN], chan[2 * sig + 1, q.MEAN]
+    ring, first, every = low.shape[1], q.KEPT - cfg.narrow - 2, cfg.step
+    phase, slot, tick = n[q.PHASE], n[q.M] % low.shape[1], 0
+    for t in range(first, first + n_samples):
+        a = ga * min(q.RAIL_MV, max(-q.RAIL_MV, line[t]))
+        y = a + l0
+        l0 = (a + a + l1) - a00 * y
+        l1 = a - a01 * y
+        a = y
+        y = a + l2
+        l2 = (a + a + l3) - a10 * y
+        l3 = a - a11 * y
+        phase += 1
+        if phase < every:
+            continue
+        phase = 0
+        a, b = gb * y, gc * y
+        u, v = a + s0, b + f0
+        s0, f0 = (a + a + s1) - b00 * u, (b + b + f1) - c00 * v
+        s1, f1 = a - b01 * u, b - c01 * v
+        a, b = u, v
+        u, v = a + s2, b + f2
+        s2, f2 = (s3 - (a + a)) - b10 * u, (f3 - (b + b)) - c10 * v
+        s3, f3 = a - b11 * u, b - c11 * v
+        low[sig, slot] = y
+        band[sig, slot] = u
+        slot = slot + 1 if slot + 1 < ring else 0
+        u, v = gain * u * u, gain * v * v
+        p0, r0 = u + pole * p0, v + pole * r0
+        p1, r1 = gain * p0 + pole * p1, gain * r0 + pole * r1
+        p2, r2 = gain * p1 + pole * p2, gain * r1 + pole * r2
+        p3, r3 = gain * p2 + pole * p3, gain * r2 + pole * r3
+        u, v = math.sqrt(p3), math.sqrt(r3)
+        slow, fast = u + mean_pole * (slow - u), v + mean_pole * (fast - v)
+        env[tick, 2 * sig], env[tick, 2 * sig + 1] = u, v
+        means[tick, 2 * sig], means[tick, 2 * sig + 1] = slow, fast
+        tick += 1
     row[f], row[f + 1], row[f + 2], row[f + 3] = l0, l1, l2, l3
     row[f + 4], row[f + 5], row[f + 6], row[f + 7] = s0, s1, s2, s3
     row[f + 8], row[f + 9], row[f + 10], row[f + 11] = f0, f1, f2, f3

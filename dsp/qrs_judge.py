@@ -1,6 +1,5 @@
 """What the QRS detector decides: levels, features of a candidate, QRS or not, search-back."""
 
-import math
 from typing import NamedTuple
 
 from dsp import qrs_state as q
@@ -11,14 +10,13 @@ from dsp.qrs_state import State
 
 
 class Out(NamedTuple):
-    """Where beats go: `i` (room, 3) sample, detected, leads; `f` (room, 2) amplitude, quality; `n` how many;
-    `phi` is scratch for the features.
+    """Where beats go: `rows` (room, 5) sample, detected, quality, amplitude, leads; `n` how many; `phi` is
+    scratch for the features.
 
     `trace` is empty, or gets every decision with its features (for fitting), its number in [0, 0].
     """
 
-    i: Ints
-    f: Floats
+    rows: Floats
     n: Ints
     phi: Floats
     trace: Floats
@@ -79,7 +77,7 @@ def discriminant(weights: Floats, phi: Floats) -> float:
             total += weights[row, 1 + i] * phi[i]
         if row == 0 or total > 0.0:
             z += weights[row, 1 + q.N_PHI] * total
-    return z  # type: ignore[no-any-return]
+    return z
 
 
 @kernel
@@ -165,11 +163,11 @@ def take(st: State, cand: Floats, cfg: q.Config, now: int, out: Out) -> None:
         if lead_weight(st, sig) > 0.5 / n_sig:
             leads |= 1 << sig
     k = out.n[0]
-    out.i[k, 0] = max(0, int(cand[q.K_R]) * cfg.step + cfg.step - 1 - cfg.lag)
-    out.i[k, 1] = now
-    out.i[k, 2] = leads
-    out.f[k, 0] = cand[q.K_AMPLITUDE]
-    out.f[k, 1] = max(0.0, min(1.0, quality))
+    out.rows[k, 0] = max(0, int(cand[q.K_R]) * cfg.step + cfg.step - 1 - cfg.lag)
+    out.rows[k, 1] = now
+    out.rows[k, 2] = max(0.0, min(1.0, quality))
+    out.rows[k, 3] = cand[q.K_AMPLITUDE]
+    out.rows[k, 4] = leads
     out.n[0] += 1
     cand[q.K_STATE] = q.TAKEN
     st.n[q.LAST_TEMPLATE] = -1
@@ -182,15 +180,18 @@ def able(st: State, cand: Floats) -> bool:
 
 
 @kernel
-def sure(st: State, cand: Floats, asked: int, rising: bool, weights: Floats, rate: float, phi: Floats) -> bool:
-    """Return whether what may still come cannot change the decision."""
+def sure(st: State, cand: Floats, rising: bool, weights: Floats, rate: float, phi: Floats) -> bool:
+    """Return whether what may still come cannot change the decision (`rising`: something comes).
+
+    What is small, in the bands and in mV, and would be taken, may be a P wave: its complex may come.
+    """
     if not able(st, cand) or cand[q.K_M] - st.n[q.LAST] < q.REFRACTORY_S * rate:
         return True
     features(st, cand, rate, phi)
     z = discriminant(weights, phi)
-    if z > q.Z_MIN and phi[0] < q.SMALL and phi[5] < q.SMALL_MV and (asked < 2 or rising):
+    if z > q.Z_MIN and phi[0] < q.SMALL and phi[5] < q.SMALL_MV and (st.n[q.ASKED] < 2 or rising):
         return False
-    return asked > 1 or abs(z) > q.SURE
+    return st.n[q.ASKED] > 1 or abs(z) > q.SURE
 
 
 @kernel

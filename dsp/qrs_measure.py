@@ -25,8 +25,11 @@ def part(st: State, cand: Floats, sig: int) -> float:
 
 
 @kernel
-def measure(st: State, cand: Floats, m: int, cfg: q.Config) -> None:
-    """Measure a candidate (its K_M and K_ENV are known) at inner sample m."""
+def measure(st: State, cand: Floats, cfg: q.Config) -> None:
+    """Measure a candidate of which place and envelopes are known: R peak, shape, what was before.
+
+    Shape and amplitude are those of the lead that adds most to the detection function here.
+    """
     at = int(cand[q.K_M])
     best = 0
     for sig in range(1, len(st.chan) // 2):
@@ -48,14 +51,21 @@ def measure(st: State, cand: Floats, m: int, cfg: q.Config) -> None:
         total += value
         most = max(most, value)
     cand[q.K_PRE], cand[q.K_PRE_MOST] = total / edge, most
+    cand[q.K_RHO] = cand[q.K_RHO_LOW] = cand[q.K_RHO_BEST] = cand[q.K_SCALE] = 0.0
+    cand[q.K_TEMPLATE], cand[q.K_LAG] = -1.0, 0.0
+
+
+@kernel
+def measure_after(st: State, cand: Floats, m: int, rate: float) -> None:
+    """Measure what has come after the candidate until inner sample m."""
+    ring = len(st.detection)
+    first = int(cand[q.K_M]) + int(0.13 * rate)
     total = most = 0.0
-    for j in range(at + edge, m + 1):
+    for j in range(first, m + 1):
         value = st.detection[j % ring]
         total += value
         most = max(most, value)
-    cand[q.K_POST], cand[q.K_POST_MOST] = total / (m + 1 - at - edge), most
-    cand[q.K_RHO] = cand[q.K_RHO_LOW] = cand[q.K_SCALE] = cand[q.K_RHO_BEST] = 0.0
-    cand[q.K_TEMPLATE] = -1.0
+    cand[q.K_POST], cand[q.K_POST_MOST] = total / (m + 1 - first), most
 
 
 @kernel

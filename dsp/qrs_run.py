@@ -4,9 +4,9 @@ import numpy as np
 
 from dsp import qrs_state as q
 from dsp.kernels import Floats, Ints, kernel, unmeasured
-from dsp.qrs_front import front
-from dsp.qrs_judge import Out, decide, judge, search_back, strength, sure
-from dsp.qrs_measure import measure
+from dsp.qrs_front import envelopes, mend
+from dsp.qrs_judge import Out, decide, judge, search_back, sure
+from dsp.qrs_measure import measure, measure_after, strength
 from dsp.qrs_shape import compare
 from dsp.qrs_start import crest, note, seed
 from dsp.qrs_state import State, forget
@@ -16,17 +16,19 @@ from dsp.qrs_state import State, forget
 def run(x: Floats, st: State, cfg: q.Config, weights: Floats, out: Out) -> None:
     """Take the samples x (n_samples, n_sig) in mV, in any portions.
 
-    What happens at each sample stands in this one function: handing a whole `State` to another
-    costs a microsecond, more than all the rest.
+    What happens at each sample stands in this one function, over values at hand: handing a whole `State`
+    to another costs more than all the rest. Before an event the values go back (`lay_down`), after it
+    those that it may have changed are read again (`pick_up`).
     """
     n, v, chan, track, cands, detection = st.n, st.v, st.chan, st.track, st.cands, st.detection
     n_sig, n_chan, step = x.shape[1], len(chan), cfg.step
-    env = np.empty((q.BLOCK, n_chan))
+    env, means = np.empty((q.BLOCK, n_chan)), np.empty((q.BLOCK, n_chan))
     line = np.empty(q.KEPT + q.BLOCK * step)
     limit = int(q.FORGET_S * cfg.fs)
     look, look_long = int(q.LOOK_S * cfg.rate), int(q.LOOK_LONG_S * cfg.rate)
     look_small = int(q.LOOK_SMALL_S * cfg.rate)
-    begin, stop = int(q.START_S * cfg.rate), 0
+    begin, pause = int(q.START_S * cfg.rate), q.TRY_S * cfg.rate
+    stop = out.n[0] = 0
     while stop < len(x):
         start = stop
         stop = listen(x, start, min(len(x), start + q.BLOCK * step), n, limit)
@@ -34,17 +36,20 @@ def run(x: Floats, st: State, cfg: q.Config, weights: Floats, out: Out) -> None:
             advance(n, stop - start, step)
             continue
         for sig in range(n_sig):
-            front(x, start, stop, sig, n, st.lead, st.low, st.band, cfg, line, env)
-        now = n[q.IN] - n[q.PHASE] - 1
+            mend(x, start, stop, sig, n, st.lead[sig], cfg, line)
+            envelopes(line, stop - start, sig, n, st.lead[sig], chan, st.low, st.band, cfg, env, means)
+        now, m = n[q.IN] - n[q.PHASE] - 1, n[q.M]
+        slot = m % len(detection)
+        d1, d2, correction = v[q.D1], v[q.D2], v[q.CORRECTION]
+        height, at, back, relearn = pick_up(n, v, cfg.rate)
         for k in range((n[q.PHASE] + stop - start) // step):
             now += step
-            m = n[q.M]
             value = 0.0
             for c in range(n_chan):
                 value += chan[c, q.GAIN] * env[k, c]
-                chan[c, q.MEAN] = env[k, c] + cfg.mean_pole * (chan[c, q.MEAN] - env[k, c])
-            v[q.CORRECTION] *= cfg.mean_pole
-            detection[m % len(detection)] = value
+            correction *= cfg.mean_pole
+            detection[slot] = value
+            slot = slot + 1 if slot + 1 < len(detection) else 0
             for sig in range(n_sig):
                 own, before = env[k, 2 * sig] + env[k, 2 * sig + 1], track[sig, q.T_1]
                 if track[sig, q.T_2] < before >= own and before > track[sig, q.T_PEAK]:
@@ -52,45 +57,70 @@ def run(x: Floats, st: State, cfg: q.Config, weights: Floats, out: Out) -> None:
                     track[sig, q.T_SLOW], track[sig, q.T_FAST] = env[k, 2 * sig], env[k, 2 * sig + 1]
                 track[sig, q.T_2], track[sig, q.T_1] = before, own
                 if track[sig, q.T_PEAK] > 0.0 and m - track[sig, q.T_M] >= look:
-                    if track[sig, q.T_PEAK] > q.NOTED * (chan[2 * sig, q.MEAN] + chan[2 * sig + 1, q.MEAN]):
+                    if track[sig, q.T_PEAK] > q.NOTED * (means[k, 2 * sig] + means[k, 2 * sig + 1]):
+                        lay_down(n, v, chan, m, d1, d2, correction, means, k)
                         note(st, sig, cfg)
                     track[sig, q.T_PEAK] = 0.0
+            anew = False
             if n[q.STARTED]:
-                before = v[q.D1]
-                late = m - 1 - n[q.PEAK_M] > look
-                crest_now = v[q.D2] < before >= value
-                if crest_now and late and q.RIVAL < before / max(v[q.PEAK], 1e-9) <= q.GROW:
+                late = m - 1 - at > look
+                crest_now = d2 < d1 >= value
+                if crest_now and late and q.RIVAL < d1 / max(height, 1e-9) <= q.GROW:
+                    lay_down(n, v, chan, m, d1, d2, correction, means, k)
                     peak(st, m, True, weights, cfg, now, out)  # two of a kind: each for itself
-                if crest_now and before > v[q.PEAK] * (q.GROW if late else 1.0):
-                    v[q.PEAK], n[q.PEAK_M], n[q.ASKED] = before, m - 1, 0
+                    height, at, back, relearn = pick_up(n, v, cfg.rate)
+                if crest_now and d1 > height * (q.GROW if late else 1.0):
+                    height, at = d1, m - 1
+                    v[q.PEAK], n[q.PEAK_M], n[q.ASKED] = height, at, 0
                     for c in range(n_chan):
                         cands[n[q.N_CAND] % q.N_CANDIDATES, q.K_ENV + c] = env[k, c]
-                v[q.D2], v[q.D1] = before, value
-                if v[q.PEAK] > 0.0 and m - n[q.PEAK_M] >= look:
-                    waited = m - n[q.PEAK_M]
-                    if n[q.ASKED] == 0:
-                        n[q.ASKED] = 1
-                        peak(st, m, False, weights, cfg, now, out)
-                    elif n[q.ASKED] == 1 and waited >= look_long and value < v[q.PEAK]:
-                        n[q.ASKED] = 2
-                        peak(st, m, False, weights, cfg, now, out)
-                    elif waited >= look_small and value < v[q.PEAK]:
-                        peak(st, m, True, weights, cfg, now, out)
-                gap = (m - n[q.LAST]) / cfg.rate
-                rr = v[q.RR] if v[q.RR] > 0.0 else 1.0
-                if n[q.SEARCHED] < n[q.LAST] and gap > q.BACK_RR * rr + q.LOOK_S:
+                d2, d1 = d1, value
+                if height > 0.0 and m - at >= look:
+                    asked = n[q.ASKED]
+                    if asked == 0 or (m - at >= (look_long if asked == 1 else look_small) and value < height):
+                        n[q.ASKED] += 1
+                        lay_down(n, v, chan, m, d1, d2, correction, means, k)
+                        peak(st, m, asked > 1, weights, cfg, now, out)
+                        height, at, back, relearn = pick_up(n, v, cfg.rate)
+                if m >= back:
                     n[q.SEARCHED] = m
+                    lay_down(n, v, chan, m, d1, d2, correction, means, k)
                     search_back(st, weights, cfg, now, out)
-                    gap = (m - n[q.LAST]) / cfg.rate
-                if gap > q.RELEARN_S:
-                    start_anew(st, weights, cfg, now, out)
-            elif m - n[q.M_START] > begin:
+                    height, at, back, relearn = pick_up(n, v, cfg.rate)
+                anew = m >= relearn
+            else:
+                anew = m - n[q.M_START] > begin
+            if anew and m - n[q.TRIED] >= pause:
+                lay_down(n, v, chan, m, d1, d2, correction, means, k)
                 start_anew(st, weights, cfg, now, out)
-            n[q.M] += 1
+                height, at, back, relearn = pick_up(n, v, cfg.rate)
+            m += 1
+        if m > n[q.M]:
+            lay_down(n, v, chan, m, d1, d2, correction, means, (n[q.PHASE] + stop - start) // step - 1)
         n[q.IN] += stop - start
         n[q.PHASE] = (n[q.PHASE] + stop - start) % step
         if n[q.SILENT] >= limit:
             forget(st)
+
+
+@kernel
+def lay_down(
+    n: Ints, v: Floats, chan: Floats, m: int, d1: float, d2: float, correction: float, means: Floats, k: int
+) -> None:
+    """Put back what `run` has at hand as of inner sample m, the k-th of the block."""
+    n[q.M] = m
+    v[q.D1], v[q.D2] = d1, d2
+    v[q.CORRECTION] = correction if correction > 1e-30 else 0.0  # in a day it would be denormal, and slow
+    for c in range(len(chan)):
+        chan[c, q.MEAN] = means[k, c]
+
+
+@kernel
+def pick_up(n: Ints, v: Floats, rate: float) -> tuple[float, int, int, int]:
+    """Return height and place of the present peak, and when to search back and when to learn anew."""
+    rr = v[q.RR] if v[q.RR] > 0.0 else 1.0
+    back = n[q.LAST] + int((q.BACK_RR * rr + q.LOOK_S) * rate) + 1 if n[q.SEARCHED] < n[q.LAST] else q.NEVER
+    return v[q.PEAK], n[q.PEAK_M], back, n[q.LAST] + int(q.RELEARN_S * rate) + 1
 
 
 @kernel
@@ -126,18 +156,21 @@ def listen(x: Floats, start: int, stop: int, n: Ints, limit: int) -> int:
 def peak(st: State, m: int, last: bool, weights: Floats, cfg: q.Config, now: int, out: Out) -> None:
     """A peak of the detection function has stood until inner sample m: measure it and judge it.
 
-    Unless it is the `last` time of asking, what is not sure waits.
+    Unless it is the `last` time of asking, what is not sure waits, and so does what may be a P wave as
+    long as something larger seems to come.
     """
     at = st.n[q.PEAK_M]
     cand = st.cands[st.n[q.N_CAND] % q.N_CANDIDATES]
     cand[q.K_M] = at
     cand[q.K_STATE] = q.NEW
-    measure(st, cand, m, cfg)
     middle = at - cfg.peak_delay + cfg.band_delay
-    if strength(st, cand) > q.MIN_STRENGTH:
-        compare(st, cand, middle, at - cfg.peak_delay)
+    if st.n[q.ASKED] < 2:
+        measure(st, cand, cfg)
+        if strength(st, cand) > q.MIN_STRENGTH:
+            compare(st, cand, middle, at - cfg.peak_delay)
+    measure_after(st, cand, m, cfg.rate)
     rising = st.v[q.D1] > max(st.v[q.D2], 0.5 * st.v[q.PEAK])
-    if not last and not sure(st, cand, st.n[q.ASKED], rising, weights, cfg.rate, out.phi):
+    if not last and not sure(st, cand, rising, weights, cfg.rate, out.phi):
         return
     st.n[q.N_CAND] += 1
     st.v[q.PEAK] = 0.0
@@ -153,9 +186,7 @@ def peak(st: State, m: int, last: bool, weights: Floats, cfg: q.Config, now: int
 
 @kernel
 def start_anew(st: State, weights: Floats, cfg: q.Config, now: int, out: Out) -> None:
-    """Every 0.2 s while there is no rhythm: take levels from the lead that offers the best."""
-    if st.n[q.M] - st.n[q.TRIED] < 0.2 * cfg.rate:
-        return
+    """No rhythm (asked every `TRY_S`): take levels from the lead that offers the best."""
     st.n[q.TRIED] = st.n[q.M]
     best, least = -1, q.CREST
     for sig in range(len(st.chan) // 2):

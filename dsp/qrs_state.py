@@ -5,9 +5,10 @@ left after decimation to 125 to 300 Hz; `m` counts them, `sig` numbers leads, `c
 """
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import signal
 
 from dsp.kernels import Floats, Ints, Ring, kernel
@@ -60,6 +61,7 @@ TEMPLATE_MATCH = 0.8
 
 # Start and relearning.
 START_S = 2.0
+TRY_S = 0.2  # how often
 RELEARN_S = 2.2
 SPAN_S = 2.5  # which peaks take part
 CREST, CREST_LONE, CREST_REGULAR = 0.32, 0.18, 0.48  # mean of the envelope over QRS level: noise has more
@@ -81,7 +83,7 @@ N_TEMPLATES = 4
 LAGS = 4
 BLOCK = 32
 
-FAR = -(10**12)
+FAR, NEVER = -(10**12), 1 << 62
 
 # State.n
 IN, PHASE, M, SILENT, STARTED, M_START, TRIED, N_CAND, N_QRS, N_NOISE, N_BEATS = range(11)
@@ -179,7 +181,7 @@ class State(NamedTuple):
 
 class Config(NamedTuple):
     """What follows from the sampling rate; `delay` are in inner samples, `lag` and what the
-    mending needs in input samples."""
+    mending needs in input samples; `filters` are the rows of `sections`: low-pass, slow and fast band."""
 
     fs: float
     rate: float
@@ -198,7 +200,7 @@ class Config(NamedTuple):
     peak_delay: int
     band_delay: int
     lag: int
-    sos: Floats
+    filters: Floats
 
 
 def configuration(fs: float) -> Config:
@@ -206,17 +208,17 @@ def configuration(fs: float) -> Config:
     step = max(1, round(fs / INNER_HZ))
     rate = fs / step
     top = 0.4 * rate
-    low = signal.butter(4, min(LOW_HZ, top), fs=fs, output="sos")
+    low = signal.butter(4, min(LOW_HZ, top), fs=fs, output="zpk")
     slow, fast = (
-        signal.butter(2, (lo, min(hi, top)), btype="bandpass", fs=rate, output="sos")
+        signal.butter(2, (lo, min(hi, top)), btype="bandpass", fs=rate, output="zpk")
         for lo, hi in (SLOW_HZ, FAST_HZ)
     )
     spread = math.ceil(3 + PULSE_S * fs)
     narrow = max(0, min(spread, int(SPIKE_S * fs) - 1, KEPT - 5)) if fs >= 200 else 0
     pole = math.exp(-1.0 / (SMOOTH_S * rate))
     fine, coarse = np.arange(int(fs)) / fs, np.arange(int(rate)) / rate
-    smoothed = signal.sosfilt(low, np.exp(-0.5 * ((fine - 0.3) / 0.015) ** 2))
-    banded = signal.sosfilt(slow, np.interp(coarse, fine, smoothed))
+    smoothed = signal.sosfilt(signal.zpk2sos(*low), np.exp(-0.5 * ((fine - 0.3) / 0.015) ** 2))
+    banded = signal.sosfilt(signal.zpk2sos(*slow), np.interp(coarse, fine, smoothed))
     envelope = banded**2
     for _ in range(4):
         envelope = signal.lfilter([1 - pole], [1, -pole], envelope)
@@ -240,8 +242,19 @@ def configuration(fs: float) -> Config:
         peak_delay=round((coarse[np.argmax(envelope)] - peak) * rate),
         band_delay=round((coarse[np.argmax(banded)] - peak) * rate),
         lag=round((peak - 0.3) * fs) + narrow + 2,
-        sos=np.ascontiguousarray(np.concatenate([low, slow, fast])),
+        filters=np.stack([sections(low), sections(slow), sections(fast)]),
     )
+
+
+def sections(filter_: tuple[NDArray[Any], NDArray[Any], float]) -> Floats:
+    """Return gain and then a1, a2 of both second-order sections of a Butterworth filter with four poles.
+
+    The numerators need not be told: z^2 + 2 z + 1 in both sections of a low-pass; in the second one of a
+    band-pass z^2 - 2 z + 1.
+    """
+    _, poles, gain = filter_
+    upper = sorted((pole for pole in poles if pole.imag > 0), key=abs)
+    return np.array([gain, *(c for pole in upper for c in (-2.0 * pole.real, abs(pole) ** 2))])
 
 
 def empty_state(n_sig: int, rate: float) -> State:

@@ -29,7 +29,9 @@ Noise against QRS energy is Zaunseder et al. 2011 and Di Marco et al. 2012 (CinC
 order statistics instead of means, a causal reference per patient, seconds instead of whole records.
 """
 
-from functools import lru_cache
+from functools import lru_cache, reduce
+from operator import or_
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
@@ -81,6 +83,36 @@ SLICE_HI = SLICE_LO + SLICES
 SIZES = SLICE_HI + SLICES
 TRACE = SIZES + SECONDS  # in bins: the end of the second before, then this one
 LEAD_STATE = TRACE + LAG_BINS + BINS
+
+
+class Verdict(NamedTuple):
+    """What the flags of all leads mean together; `dsp.abstract.Second` has the same words."""
+
+    flags: tuple[int, ...]
+    names: tuple[tuple[QualityFlag, ...], ...]
+    union: int
+    measured: bool
+    seeing: bool
+    usable: bool
+    trouble: str
+
+
+@lru_cache(maxsize=4096)
+def verdict(flags: tuple[int, ...]) -> Verdict:
+    """Judge the bit masks of all ECG leads, one each."""
+    usable = any(not f & USABLE_MASK for f in flags)
+    measured = [f for f in flags if not f & UNMEASURED_MASK]
+    blocked = any(f & (SATURATED | NOISY) for f in measured)
+    union = reduce(or_, flags, 0)
+    return Verdict(
+        flags=flags,
+        names=tuple(names(f) for f in flags),
+        union=union,
+        measured=bool(measured),
+        seeing=usable or (not blocked and any(f & FLAT for f in measured)),
+        usable=usable,
+        trouble="" if usable else ",".join(names(union & USABLE_MASK)),
+    )
 
 
 @lru_cache(maxsize=128)

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from dsp import af_rr, af_shape, af_trees
 from dsp.beat_state import SYMBOLS
 from dsp.beats import BeatClassifier
-from dsp.qrs import QrsDetector
+from dsp.qrs import QrsDetector, named
 
 Floats = NDArray[np.float64]
 
@@ -123,10 +123,10 @@ def _beats(x: Floats, fs: float) -> tuple[NDArray[np.void], NDArray[np.str_]]:
     more = np.full((math.ceil(2.0 * fs), 1), np.nan)
     found, classes = [], []
     for piece in (x[:, None], more):
-        beats = detector.process(piece)
-        found.append(beats)
-        classes.append(classifier.process(piece, beats))
-    beats = np.concatenate(found)
+        rows = detector.find(piece)
+        found.append(rows)
+        classes.append(classifier.process(piece, rows))
+    beats = named(np.concatenate(found))
     by_sample = {int(row[0]): SYMBOLS[row[2]] for row in np.concatenate(classes)}
     beats = beats[beats["sample"] < len(x)]
     return beats, np.array([by_sample.get(int(s), "Q") for s in beats["sample"]], dtype="<U1")

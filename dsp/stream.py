@@ -1,36 +1,35 @@
 """The running analysis of one stream with one layout (rate and leads); `pipeline.py` decides when it begins.
 
-It turns rows of int16 into mV, feeds the QRS detector and the quality meter, and closes each second.
+It turns rows of int16 into mV, feeds detectors and meters with pieces that never reach beyond a second of
+samples, and closes each second.
 """
-
-from typing import Any
 
 import msgspec
 import numpy as np
 from msgspec import Struct
-from numba import njit
 from numpy.typing import NDArray
 
-from dsp import quality
 from dsp.abstract import Condition, Second
 from dsp.beat_book import BeatBook, BookState, merged
 from dsp.beats import BeatClassifier
+from dsp.digits import to_mv
 from dsp.heart_rate import HeartRateMeter
 from dsp.pulse import PulseDetector
 from dsp.qrs import QrsDetector
+from dsp.quality import QualityMeter, verdict
 from dsp.waves import WaveMeter
 from leadwire.model import (
     INVALID_SAMPLE,
     UNIT_IN_MV,
     Beat,
     HeartRate,
+    QualityFlag,
     RhythmEpisode,
     SampleChunk,
     SignalQuality,
     StreamEvent,
 )
 
-BLOCK = 4096
 DARK_S = 0.15
 """All leads missing for so long could hide a QRS complex: the R-R interval across it is unknown."""
 SETTLED_S = 0.5
@@ -99,7 +98,7 @@ class Running:
         self._qrs = QrsDetector(layout.fs, len(ecg)) if ecg else None
         self._classifier = BeatClassifier(layout.fs, max(1, len(ecg)))
         self._book = BeatBook()
-        self._quality = quality.QualityMeter(layout.fs, len(ecg))
+        self._quality = QualityMeter(layout.fs, len(ecg))
         self._heart = HeartRateMeter(layout.fs)
         self._waves = WaveMeter(layout.fs, len(ecg))
         self._pulse = PulseDetector(layout.fs, layout.sig_name, layout.units, origin)
@@ -108,9 +107,14 @@ class Running:
         self._darks: list[int] = []
         self._dark_rows = max(1, round(DARK_S * layout.fs))
         self._darks_kept = int(self.delay_s / DARK_S) + 2
+        self._settled = round(SETTLED_S * layout.fs)
+        most = int(layout.fs) + 1  # rows of a second
+        self._x = np.empty((most, len(ecg)))
+        self._marks = np.empty(most // self._dark_rows + 1, dtype=np.int64)
+        self._nothing = np.full((most, len(layout.sig_name)), INVALID_SAMPLE, np.int16)
         self._second = Second(stream=stream, fs=layout.fs, leads=self._leads)
-        self._number, self._stop = self._locate(origin)
-        self._calibration: tuple[Any, ...] = ()
+        self._locate(origin)
+        self._calibration: tuple[tuple[float, ...], tuple[int, ...]] = ((), ())
         self._scale = self._rails = np.zeros((len(ecg), 2))
         self._off = np.zeros(len(ecg), dtype=np.bool_)
         self._off_names: tuple[str, ...] = ()
@@ -144,14 +148,8 @@ class Running:
         """Take the rows of `chunk` (after `calibrate`) from row `skip` on, which continue the last ones."""
         if self._qrs is None:
             self._at = chunk.end_sample
-            return
-        d = chunk.d_signal()
-        for a in range(skip, len(d), BLOCK):
-            x, darks = self._empty(min(BLOCK, len(d) - a))
-            n = _to_mv(
-                d[a : a + BLOCK], self._columns, self._scale, self._off, self._dark_rows, self._dark, x, darks
-            )
-            self._rows(x, d[a : a + BLOCK], darks[:n], out)
+        else:
+            self._pieces(self._qrs, chunk.d_signal()[skip:], out)
 
     def missing(self, n_samples: int, out: list[StreamEvent]) -> None:
         """Take `n_samples` rows without measurement."""
@@ -159,15 +157,8 @@ class Running:
             self._at += n_samples
             return
         off, self._off = self._off, np.zeros_like(self._off)
-        for a in range(0, n_samples, BLOCK):
-            x, darks = self._empty(min(BLOCK, n_samples - a))
-            x.fill(np.nan)
-            before = int(self._dark[0])
-            self._dark[0] = before + len(x)
-            n = int(before < self._dark_rows <= before + len(x))
-            darks[0] = self._dark_rows - before - 1
-            nothing = np.full((len(x), len(self.layout.sig_name)), INVALID_SAMPLE, np.int16)
-            self._rows(x, nothing, darks[:n], out)
+        for a in range(0, n_samples, len(self._nothing)):
+            self._pieces(self._qrs, self._nothing[: n_samples - a], out)
         self._off = off
 
     def jump(self, n_samples: int) -> None:
@@ -181,7 +172,7 @@ class Running:
         self._quality.skip(n_samples)
         self._waves.skip()
         self._pulse.skip(n_samples)
-        self._number, self._stop = self._locate(self._at)
+        self._locate(self._at)
 
     def state(self) -> RunningState:
         """Everything that the future depends on."""
@@ -206,7 +197,7 @@ class Running:
     def load(self, state: RunningState) -> None:
         """Go on from `state`; ValueError or msgspec.DecodeError if it does not fit."""
         self._at, self._zero = state.at, state.zero
-        self._number, self._stop = self._locate(state.at)
+        self._locate(state.at)
         if self._qrs is not None:
             self._qrs.restore(state.qrs)
         self._classifier.restore(state.kinds)
@@ -225,83 +216,71 @@ class Running:
                 c = self._conditions[name]
                 c.state = msgspec.msgpack.decode(raw, type=type(c.state))
 
-    def _locate(self, sample: int) -> tuple[int, int]:
-        """The number of the second that `sample` lies in, and the sample one past its end."""
+    def _locate(self, sample: int) -> None:
+        """Find the second that `sample` lies in: its number, its first sample, and the one past its last."""
         number = int(sample / self.layout.fs)
         while round(number * self.layout.fs) > sample:
             number -= 1
         while round((number + 1) * self.layout.fs) <= sample:
             number += 1
-        return number, round((number + 1) * self.layout.fs)
+        self._number, self._start = number, round(number * self.layout.fs)
+        self._stop = round((number + 1) * self.layout.fs)
 
-    def _empty(self, n: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        return np.empty((n, len(self._leads))), np.empty(n // self._dark_rows + 1, dtype=np.int64)
-
-    def _rows(
-        self,
-        x: NDArray[np.float64],
-        d: NDArray[np.int16],
-        darks: NDArray[np.int64],
-        out: list[StreamEvent],
-    ) -> None:
-        """Run rows (n_samples, n_leads) in mV, and the same ones as digits, through everything."""
-        assert self._qrs is not None
-        n, first = len(x), self._at
-        if len(darks):
-            self._darks.extend((darks + first).tolist())
-        found = self._qrs.process(x)
-        beats = merged(found.tolist(), self._classifier.process(x, found).tolist())
-        row = told = 0
+    def _pieces(self, qrs: QrsDetector, d: NDArray[np.int16], out: list[StreamEvent]) -> None:
+        """Take digital rows (n_samples, n_sig), cut where seconds end."""
+        row, n = 0, len(d)
         while row < n:
-            start = round(self._number * self.layout.fs)
-            stop = self._stop
-            take = min(n, stop - first)
-            self._quality.feed(x[row:take], self._off, first + row - start, stop - start)
-            self._waves.feed(x[row:take])
-            self._pulse.feed(d[row:take])
-            row = take
-            if first + take == stop:
-                while told < len(beats) and beats[told][1] + self._zero < stop:
-                    self._beat(beats[told], out)
-                    told += 1
-                self._close(start, stop, out)
+            stop = min(n, row + self._stop - self._at)
+            self._piece(qrs, d[row:stop], out)
+            row = stop
+            if self._at == self._stop:
+                self._close(out)
                 self._number += 1
-                self._stop = round((self._number + 1) * self.layout.fs)
-        while told < len(beats):
-            self._beat(beats[told], out)
-            told += 1
-        self._at = first + n
+                self._start, self._stop = self._stop, round((self._number + 1) * self.layout.fs)
+
+    def _piece(self, qrs: QrsDetector, d: NDArray[np.int16], out: list[StreamEvent]) -> None:
+        """Run rows of one second through everything that does not wait for its end."""
+        x, at = self._x[: len(d)], self._at
+        n = to_mv(d, self._columns, self._scale, self._off, self._dark_rows, self._dark, x, self._marks)
+        if n:
+            self._darks.extend((self._marks[:n] + at).tolist())
+        self._quality.feed(x, self._off, at - self._start, self._stop - self._start)
+        self._waves.feed(x)
+        self._pulse.feed(d)
+        found = qrs.find(x)
+        for row in merged(found.tolist(), self._classifier.process(x, found).tolist()):
+            if len(row) == 4:
+                classified = self._book.classify(row[0] + self._zero, row[1] + self._zero, *row[2:])
+                if classified is not None:
+                    out.append(classified)
+            else:
+                out.append(self._beat(*row))
+        self._at = at + len(d)
         if len(self._darks) > self._darks_kept:
             # Complete as before: any beat still to come lies behind all that is cut off here.
             del self._darks[: -self._darks_kept]
 
-    def _beat(self, row: tuple[Any, ...], out: list[StreamEvent]) -> None:
-        if len(row) == 4:
-            classified = self._book.classify(row[0] + self._zero, row[1] + self._zero, *row[2:])
-            if classified is not None:
-                out.append(classified)
-            return
-        sample, detected, amplitude, score, mask = row
-        sample += self._zero
+    def _beat(self, at: float, known: float, score: float, amplitude: float, mask: float) -> Beat:
+        """The beat that the detector tells of at its own sample `at`, remembered."""
+        sample, leads = int(at) + self._zero, int(mask)
         broken = False
         if self._darks:
             last = self._heart.last()
             broken = any(last < d <= sample for d in self._darks)
-        rr = self._heart.beat(sample, broken)
-        self._beat_leads = mask
+        self._beat_leads = leads
         self._second.fresh.append(sample)
         beat = Beat(
             stream=self._stream,
             sample=sample,
-            detected=detected + self._zero,
-            rr=rr,
+            detected=int(known) + self._zero,
+            rr=self._heart.beat(sample, broken),
             # Digits below 1 uV and 1 % say nothing, and cost the archive more than the beats themselves.
             amplitude=round(amplitude, 3),
             quality=round(score, 2),
-            leads=self._names(mask),
+            leads=self._names(leads),
         )
         self._book.add(beat)
-        out.append(beat)
+        return beat
 
     def _names(self, mask: int) -> tuple[str, ...]:
         names = self._lead_names.get(mask)
@@ -310,47 +289,33 @@ class Running:
             self._lead_names[mask] = names
         return names
 
-    def _close(self, start: int, stop: int, out: list[StreamEvent]) -> None:
-        """End the second start <= n < stop and say what is known now."""
+    def _close(self, out: list[StreamEvent]) -> None:
+        """End the second that is full and say what is known now."""
+        start, stop = self._start, self._stop
         had = stop - max(start, self._origin)
         self._quality.second(had, self._rails)
         self._waves.second(had)
         if 2 * had < stop - start:
             return  # the stream began in this second: too little to judge
-        now, heart = self._second, self._heart
-        flags = self._quality.flags.tolist()
-        now.start, now.stop = start, stop
-        now.known = stop - round(SETTLED_S * self.layout.fs)
+        now, heart, book, meter = self._second, self._heart, self._book.state, self._waves
+        now.start, now.stop, now.known = start, stop, stop - self._settled
         now.beats = heart.beats()
-        now.classes, now.classed = self._book.state.classes, self._book.state.fresh
-        now.shapes = self._book.state.shapes
+        now.classes, now.classed, now.shapes = book.classes, book.fresh, book.shapes
         now.beat_leads = self._names(self._beat_leads)
         rate, now.irregularity = heart.rate(now.known)
         now.rate = None if rate is None else round(rate, 1)
-        now.flags = flags
         now.pulses = self._pulse.trains()
+        now.wave_vf, now.wave_vt, now.wave_rate = meter.vf, meter.vt, meter.rate
         now.score = round(max(self._quality.scores.tolist()), 2)
-        union = 0
-        now.measured = now.usable = False
-        blocked, flat = False, False
-        for f in flags:
-            union |= f
-            if not f & quality.USABLE_MASK:
-                now.usable = now.measured = True
-            elif not f & quality.UNMEASURED_MASK:
-                now.measured = True
-                blocked |= bool(f & (quality.SATURATED | quality.NOISY))
-                flat |= bool(f & quality.FLAT)
-        now.union = union
-        now.wave_vf, now.wave_vt, now.wave_rate = self._waves.vf, self._waves.vt, self._waves.rate
-        now.seeing = now.usable or (flat and not blocked)
-        now.trouble = "" if now.usable else ",".join(quality.names(union & quality.USABLE_MASK))
+        seen = verdict(tuple(self._quality.flags.tolist()))
+        now.flags, now.union, now.trouble = seen.flags, seen.union, seen.trouble
+        now.measured, now.seeing, now.usable = seen.measured, seen.seeing, seen.usable
         out.append(
             SignalQuality(
                 stream=self._stream,
                 sample=stop,
                 sig_name=self.layout.sig_name,
-                flags=self._flag_names(flags),
+                flags=self._of_all(seen.names),
                 score=now.score,
                 usable=now.usable,
             )
@@ -361,35 +326,13 @@ class Running:
             if said:
                 out.extend(said)
         now.fresh = []
-        self._book.state.fresh, self._book.state.shapes = [], []
+        book.fresh, book.shapes = [], []
 
-    def _flag_names(self, flags: list[int]) -> tuple[tuple[Any, ...], ...]:
-        if len(flags) == len(self.layout.sig_name):
-            return tuple([quality.names(f) for f in flags])
-        told: list[tuple[Any, ...]] = [()] * len(self.layout.sig_name)
-        for column, f in zip(self._columns.tolist(), flags, strict=True):
-            told[column] = quality.names(f)
+    def _of_all(self, names: tuple[tuple[QualityFlag, ...], ...]) -> tuple[tuple[QualityFlag, ...], ...]:
+        """What is told of the ECG leads, with nothing of the other signals."""
+        if len(names) == len(self.layout.sig_name):
+            return names
+        told: list[tuple[QualityFlag, ...]] = [()] * len(self.layout.sig_name)
+        for column, some in zip(self._columns.tolist(), names, strict=True):
+            told[column] = some
         return tuple(told)
-
-
-@njit(cache=True, nogil=True)
-def _to_mv(d, columns, scale, off, dark_rows, dark, x, darks):  # type: ignore[no-untyped-def]
-    """Fill `x` with mV, NaN for no measurement, and `darks` with where stretches became dark; how many."""
-    n = 0
-    for i in range(d.shape[0]):
-        seen = False
-        for j in range(columns.size):
-            v = d[i, columns[j]]
-            if v == -32768 or off[j]:
-                x[i, j] = np.nan
-            else:
-                x[i, j] = (v - scale[j, 0]) * scale[j, 1]
-                seen = True
-        if seen:
-            dark[0] = 0
-        else:
-            dark[0] += 1
-            if dark[0] == dark_rows:
-                darks[n] = i
-                n += 1
-    return n

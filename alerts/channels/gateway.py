@@ -2,7 +2,7 @@
 
 Apprise tells only whether a gateway took a message, so whatever it did not take is tried again until the
 page is too old. Its log is switched off, and that of the HTTP library under it: they may quote addresses,
-which hold passwords and tokens.
+which hold passwords and tokens. (Apprise hides those in its log by default; that is the second lock.)
 """
 
 import logging
@@ -25,7 +25,6 @@ def _asset() -> AppriseAsset:
     asset.async_mode = False
     asset.http_redirects = False
     asset.pgp_autogen = asset.pem_autogen = False
-    asset.secure_logging = True
     return asset
 
 

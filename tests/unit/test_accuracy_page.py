@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks import accuracy_page
+from benchmarks.accuracy_bars import TITLES
 from benchmarks.frame import Result, document, flat, save_csv
 
 
@@ -39,8 +40,21 @@ def test_what_nobody_measured_is_said(tmp_path: Path) -> None:
     (tmp_path / "results").mkdir()
     (tmp_path / "results" / "2026-01-01T000000-noise.csv").write_text("broken\n", encoding="utf-8")
     text = made(tmp_path)
-    for name in accuracy_page.BARS:
+    for name in TITLES:
         assert f"Not yet measured: `leadwire bench {name}`" in text
+
+
+def test_a_bar_is_met_when_records_that_chose_nothing_meet_it(tmp_path: Path) -> None:
+    for day, database, figures in (
+        (1, "vfdb", {"Se": 98.0, "Se_held-out": 96.0, "false_per_24h": 0.5}),
+        (2, "cudb", {"Se": 96.0}),
+    ):
+        keep(tmp_path / "results", "vf", day, f"leadwire bench vf --data x/{database}", Result(figures))
+    text = made(tmp_path)
+    assert "| VF/VFL, vfdb, Se % | >= 97 | 98 | 96 | met on all only |" in text
+    assert "| false in 24 h, vfdb | <= 1 | 0.5 |  | met |" in text
+    assert "| VF/VFL, cudb, Se % | >= 97 | 96 |  | missed |" in text
+    assert "| CinC 2015, score | >= 82 | | | not measured |" in text
 
 
 def test_figures_inside_figures_are_kept(tmp_path: Path) -> None:
