@@ -189,7 +189,7 @@ def sure(st: State, cand: Floats, rising: bool, weights: Floats, rate: float, ph
         return True
     features(st, cand, rate, phi)
     z = discriminant(weights, phi)
-    if z > q.Z_MIN and phi[0] < q.SMALL and phi[5] < q.SMALL_MV and (st.n[q.ASKED] < 2 or rising):
+    if z > q.Z_MIN and phi[0] < q.SMALL and phi[5] < q.SMALL_MV and (st.n[q.ASKED] < 3 or rising):
         return False
     return st.n[q.ASKED] > 1 or abs(z) > q.SURE
 

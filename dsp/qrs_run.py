@@ -26,7 +26,7 @@ def run(x: Floats, st: State, cfg: q.Config, weights: Floats, out: Out) -> None:
     line = np.empty(q.KEPT + q.BLOCK * step)
     limit = int(q.FORGET_S * cfg.fs)
     look, look_long = int(q.LOOK_S * cfg.rate), int(q.LOOK_LONG_S * cfg.rate)
-    look_small = int(q.LOOK_SMALL_S * cfg.rate)
+    look_small, look_rising = int(q.LOOK_SMALL_S * cfg.rate), int(q.LOOK_RISING_S * cfg.rate)
     begin, pause = int(q.START_S * cfg.rate), q.TRY_S * cfg.rate
     stop = out.n[0] = 0
     while stop < len(x):
@@ -77,10 +77,11 @@ def run(x: Floats, st: State, cfg: q.Config, weights: Floats, out: Out) -> None:
                 d2, d1 = d1, value
                 if height > 0.0 and m - at >= look:
                     asked = n[q.ASKED]
-                    if asked == 0 or (m - at >= (look_long if asked == 1 else look_small) and value < height):
+                    due = look_long if asked == 1 else look_small if asked == 2 else look_rising
+                    if asked == 0 or (m - at >= due and value < height):
                         n[q.ASKED] += 1
                         lay_down(n, v, chan, m, d1, d2, correction, means, k)
-                        peak(st, m, asked > 1, weights, cfg, now, out)
+                        peak(st, m, asked > 2, weights, cfg, now, out)
                         height, at, back, relearn = pick_up(n, v, cfg.rate)
                 if m >= back:
                     n[q.SEARCHED] = m
@@ -169,7 +170,7 @@ def peak(st: State, m: int, last: bool, weights: Floats, cfg: q.Config, now: int
         if strength(st, cand) > q.MIN_STRENGTH:
             compare(st, cand, middle, at - cfg.peak_delay)
     measure_after(st, cand, m, cfg.rate)
-    rising = st.v[q.D1] > max(st.v[q.D2], 0.5 * st.v[q.PEAK])
+    rising = st.v[q.D1] > max(st.v[q.D2], q.RISING * st.v[q.PEAK])
     if not last and not sure(st, cand, rising, weights, cfg.rate, out.phi):
         return
     st.n[q.N_CAND] += 1

@@ -36,8 +36,10 @@ MEAN_S = 1.0  # memory of the envelopes' running means
 
 # Candidates: peaks of the detection function.
 LOOK_S = 0.15  # a peak must stay the largest for so long
-LOOK_LONG_S = 0.18  # one that may be a P wave longer: its complex would come
-LOOK_SMALL_S, SMALL, SMALL_MV = 0.25, -0.6, -0.4  # one smaller than usual (logs) so long: PR lasts 0.2 s
+LOOK_LONG_S = 0.18  # one that may be none longer: something larger may come
+LOOK_SMALL_S, LOOK_RISING_S = 0.2, 0.25  # one that may be a P wave; the same if its complex seems to come
+SMALL, SMALL_MV = -0.6, -0.4  # such are smaller than usual by so much (logs), in the bands and in mV
+RISING = 0.3  # what rises again, above so much of the peak, may be the complex
 SURE = 3.0  # log odds beyond which nothing needs to be waited for
 GROW = 1.2  # what comes after LOOK_S must be larger by this to displace it
 RIVAL = 0.7  # what is no larger than that, but so large, is judged as well: the heart may be that fast
