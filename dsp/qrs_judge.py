@@ -67,17 +67,17 @@ def level(st: State) -> None:
 def discriminant(weights: Floats, phi: Floats) -> float:
     """Return the log odds for a QRS complex: a linear term and one layer of rectified sums of phi.
 
-    A row of `weights` is a constant, one weight for each feature, and the factor of the row's
-    sum where it is positive; of the first row the sum itself counts, whatever its sign.
+    `weights` (2 + N_PHI, n_sums): each column is a constant, one weight for each feature, and the factor of
+    that sum where it is positive; the first one counts whatever its sign.
     """
-    z = 0.0
-    for row in range(len(weights)):
-        total = weights[row, 0]
-        for i in range(q.N_PHI):
-            total += weights[row, 1 + i] * phi[i]
-        if row == 0 or total > 0.0:
-            z += weights[row, 1 + q.N_PHI] * total
-    return z
+    sums = weights[0].copy()
+    for i in range(q.N_PHI):
+        for k in range(len(sums)):  # no sum waits for itself: the processor does several at once
+            sums[k] += weights[1 + i, k] * phi[i]
+    z = weights[1 + q.N_PHI, 0] * sums[0]
+    for k in range(1, len(sums)):
+        z += weights[1 + q.N_PHI, k] * max(sums[k], 0.0)
+    return z  # type: ignore[no-any-return]
 
 
 @kernel

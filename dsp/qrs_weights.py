@@ -1,7 +1,7 @@
 """The net that decides what is a QRS complex, read from `models/qrs.json`.
 
 ``python -m benchmarks.fit_qrs DATA`` fits it. The file has "features" (names, in the order of the columns),
-"rows" (as `qrs_judge.discriminant` takes them) and "about" (what it was fitted on).
+"sums" (the columns that `qrs_judge.discriminant` takes) and "about" (what it was fitted on).
 """
 
 import json
@@ -16,7 +16,7 @@ from dsp.kernels import Floats
 
 @cache
 def load() -> Floats:
-    """Return the rows that ship, (n_rows, 2 + N_PHI).
+    """Return the weights that ship, (2 + N_PHI, n_sums).
 
     Raises
     ------
@@ -28,4 +28,4 @@ def load() -> Floats:
         raise ValueError(
             "models/qrs.json is of other features than the detector's: run python -m benchmarks.fit_qrs"
         )
-    return np.array(model["rows"], np.float64)
+    return np.ascontiguousarray(np.array(model["sums"], np.float64).T)
