@@ -1,9 +1,9 @@
 """Streaming QRS detection on 1 to 16 leads: `QrsDetector`, and `detect` for a whole record.
 
 Here are the interface and the snapshots. Parameters and state stand in `qrs_state.py`, the kernels
-in `qrs_front.py` (filters), `qrs_shape.py` (R peak, templates), `qrs_judge.py` (decisions),
-`qrs_start.py` (start, relearning) and `qrs_run.py` (the loop). What a beat means for the rhythm is
-not decided here.
+in `qrs_front.py` (filters), `qrs_shape.py` (R peak, templates), `qrs_measure.py` (features of a candidate),
+`qrs_judge.py` (decisions), `qrs_start.py` (start, relearning) and `qrs_run.py` (the loop). What a beat means
+for the rhythm is not decided here.
 
 Sources
 -------
@@ -15,12 +15,15 @@ Departures
 ----------
 - Two bands per lead (5-18 and 12-28 Hz) and all leads make one detection function; each channel weighs
   by its own running signal-to-noise ratio, so noise chooses the band and the lead.
-- The threshold is a quadratic discriminant of eleven ratios (`qrs_state.FEATURES`): strength, noise,
-  quiet before and after, amplitude, templates of the patient's own complexes, RR, slope against the
-  last beat, baseline step. Its weights are fitted (`qrs_weights.py`).
-- A peak waits 150 ms for a larger one, an unsure one 200 ms for the complex whose P wave it may be. If a
-  P wave did win, it is forgotten when the QRS complex follows.
+- The threshold is a small net on what `qrs_state.FEATURES` names: strength, noise, quiet before and after,
+  size, slope and width against the lead's usual complexes, two templates of the patient's own complexes
+  (in the band and below 40 Hz), rhythm (gap against median and last intervals, their spread), what was
+  refused lately, baseline step. It is fitted (`benchmarks/fit_qrs.py`, `models/qrs.json`).
+- A peak waits 150 ms for a larger one, an unsure one 180 ms; one so small that it may be a P wave waits for
+  its complex 200 ms, and 250 ms if the detection function rises again. If a P wave did win, it is
+  forgotten when the QRS complex follows.
 - No learning period; where levels have become useless, peaks that stand out teach new ones.
+- What begins in the first 0.1 s, or so soon after a gap, was cut in two and is no beat.
 - Missing and stuck samples are spliced. Jumps steeper than 0.6 mV/ms are held back before the filters
   until it is known what they are: a pacing pulse (removed, with the amplifier's recovery), a step
   (spliced out), or signal (left alone); smaller pulses are known by their shape.
@@ -32,11 +35,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dsp import kernels
+from dsp import kernels, qrs_weights
 from dsp import qrs_state as q
 from dsp.qrs_judge import Out
 from dsp.qrs_run import advance, run
-from dsp.qrs_weights import WEIGHTS
 
 QRS_DTYPE: Final = np.dtype(
     [("sample", "i8"), ("detected", "i8"), ("amplitude", "f4"), ("quality", "f4"), ("leads", "u2")]
@@ -48,8 +50,8 @@ COLUMNS: Final = ("sample", "detected", "quality", "amplitude", "leads")
 
 MIN_FS, MAX_FS, MAX_SIG = 100.0, 1000.0, 16
 
-_VERSION = 4
-_WEIGHTS = np.array(WEIGHTS)
+_VERSION = 5
+_WEIGHTS = qrs_weights.load()
 _FLUSH_S = 0.4
 _NO_TRACE: Final = np.empty((0, q.TRACE_COLUMNS))
 

@@ -1,10 +1,10 @@
 """What the QRS detector decides: levels, features of a candidate, QRS or not, search-back."""
 
-import math
 from typing import NamedTuple
 
 from dsp import qrs_state as q
 from dsp.kernels import Floats, Ints, kernel
+from dsp.qrs_measure import features, strength
 from dsp.qrs_shape import lead_weight, learn
 from dsp.qrs_state import State
 
@@ -64,51 +64,19 @@ def level(st: State) -> None:
 
 
 @kernel
-def strength(st: State, cand: Floats) -> float:
-    """Return the detection function at the candidate, with the gains of now."""
-    total = 0.0
-    for c in range(len(st.chan)):
-        total += st.chan[c, q.GAIN] * cand[q.K_ENV + c]
-    return total
-
-
-@kernel
-def features(st: State, cand: Floats, rate: float, phi: Floats) -> None:
-    """Measure `q.FEATURES` of a candidate into phi: logarithms of ratios, so that gain does not matter."""
-    power = max(strength(st, cand), 1e-2)
-    gap = (cand[q.K_M] - st.n[q.LAST]) / rate
-    slow = slow_level = fast = fast_level = last = mean = 1e-4
-    for sig in range(len(st.chan) // 2):
-        a, b = st.chan[2 * sig], st.chan[2 * sig + 1]
-        slow += a[q.GAIN] * cand[q.K_ENV + 2 * sig]
-        fast += b[q.GAIN] * cand[q.K_ENV + 2 * sig + 1]
-        slow_level += a[q.GAIN] * a[q.QRS]
-        fast_level += b[q.GAIN] * b[q.QRS]
-        last += b[q.GAIN] * b[q.LAST_ENV]
-        mean += a[q.GAIN] * a[q.MEAN] + b[q.GAIN] * b[q.MEAN]
-    phi[0] = math.log(power)
-    phi[1] = math.log(max(st.v[q.NOISE], 0.02))
-    phi[2] = math.log(max(mean, 0.02))
-    phi[3] = math.log(max(cand[q.K_PRE], 1e-2) / power)
-    phi[4] = math.log(max(cand[q.K_POST], 1e-2) / power)
-    phi[5] = math.log(max(cand[q.K_AMPLITUDE], 1e-2) / max(st.v[q.AMPLITUDE], 1e-2))
-    phi[6] = math.log((fast / fast_level) / (slow / slow_level))
-    phi[7] = cand[q.K_RHO]
-    phi[8] = min(gap / (st.v[q.RR] if st.v[q.RR] > 0 else 0.8), 2.5)
-    phi[9] = math.log(fast / last) if gap < q.T_REACH_S else 0.0
-    phi[10] = min(cand[q.K_STEP], 2.0)
-
-
-@kernel
 def discriminant(weights: Floats, phi: Floats) -> float:
-    """Return constant + linear + quadratic form of phi."""
-    z = weights[0]
-    k = 1 + q.N_PHI
+    """Return the log odds for a QRS complex: a linear term and one layer of rectified sums of phi.
+
+    `weights` (2 + N_PHI, n_sums): each column is a constant, one weight for each feature, and the factor of
+    that sum where it is positive; the first one counts whatever its sign.
+    """
+    sums = weights[0].copy()
     for i in range(q.N_PHI):
-        z += weights[1 + i] * phi[i]
-        for j in range(i, q.N_PHI):
-            z += weights[k] * phi[i] * phi[j]
-            k += 1
+        for k in range(len(sums)):  # no sum waits for itself: the processor does several at once
+            sums[k] += weights[1 + i, k] * phi[i]
+    z = weights[1 + q.N_PHI, 0] * sums[0]
+    for k in range(1, len(sums)):
+        z += weights[1 + q.N_PHI, k] * max(sums[k], 0.0)
     return z  # type: ignore[no-any-return]
 
 
@@ -139,6 +107,26 @@ def unmask(st: State, cand: Floats, gap: float) -> None:
 
 
 @kernel
+def rhythm(st: State, rr: float) -> None:
+    """Keep an interval, and the median and spread of the last eight."""
+    rrs = st.v[q.RRS : q.RRS + q.N_HEIGHTS]
+    rrs[st.n[q.N_RR] % q.N_HEIGHTS] = rr
+    st.n[q.N_RR] += 1
+    n = min(st.n[q.N_RR], q.N_HEIGHTS)
+    usual = median(rrs, 0, n)
+    spread = 0.0
+    for i in range(n):
+        spread += min(abs(rrs[i] - usual), usual)
+    st.v[q.RR_MEDIAN], st.v[q.RR_SPREAD] = usual, spread / n / usual
+
+
+@kernel
+def usual(known: float, value: float) -> float:
+    """Return a running value that no single beat moves by more than a tenth."""
+    return min(1.1 * known, max(0.9 * known, value)) if known > 0.0 else value
+
+
+@kernel
 def take(st: State, cand: Floats, cfg: q.Config, now: int, out: Out) -> None:
     """Report the candidate as a beat and learn levels from it."""
     quality = 1.0 - st.v[q.NOISE] / max(strength(st, cand), 1e-3)
@@ -155,12 +143,19 @@ def take(st: State, cand: Floats, cfg: q.Config, now: int, out: Out) -> None:
     m = int(cand[q.K_M])
     rr = (m - st.n[q.LAST]) / cfg.rate
     if 0.2 < rr < 2.5:
+        rhythm(st, rr)
         st.v[q.RR] = rr if st.v[q.RR] == 0.0 else st.v[q.RR] + (rr - st.v[q.RR]) / 8.0
     st.n[q.LAST] = m
-    amplitude = cand[q.K_AMPLITUDE]
-    if st.v[q.AMPLITUDE] > 0.0:
-        amplitude = min(1.1 * st.v[q.AMPLITUDE], max(0.9 * st.v[q.AMPLITUDE], amplitude))
-    st.v[q.AMPLITUDE] = amplitude
+    st.v[q.AMPLITUDE] = usual(st.v[q.AMPLITUDE], cand[q.K_AMPLITUDE])
+    if cand[q.K_SLOPE] > 0.0:
+        own = st.track[int(cand[q.K_LEAD])]
+        own[q.T_SLOPE] = usual(own[q.T_SLOPE], cand[q.K_SLOPE])
+        own[q.T_SWING] = usual(own[q.T_SWING], cand[q.K_SWING])
+        own[q.T_WIDTH] = usual(own[q.T_WIDTH], cand[q.K_WIDTH])
+        own[q.T_AMPLITUDE] = usual(own[q.T_AMPLITUDE], cand[q.K_AMPLITUDE])
+    st.n[q.N_REFUSED] = 0
+    st.v[q.REFUSED_MOST] = 0.0
+    st.v[q.REFUSED] -= st.v[q.REFUSED] / 16.0
     level(st)
     leads = 0
     n_sig = len(st.chan) // 2
@@ -185,12 +180,18 @@ def able(st: State, cand: Floats) -> bool:
 
 
 @kernel
-def sure(st: State, cand: Floats, weights: Floats, rate: float, phi: Floats) -> bool:
-    """Return whether what may still come cannot change the decision."""
+def sure(st: State, cand: Floats, rising: bool, weights: Floats, rate: float, phi: Floats) -> bool:
+    """Return whether what may still come cannot change the decision (`rising`: something comes).
+
+    What is small, in the bands and in mV, and would be taken, may be a P wave: its complex may come.
+    """
     if not able(st, cand) or cand[q.K_M] - st.n[q.LAST] < q.REFRACTORY_S * rate:
         return True
     features(st, cand, rate, phi)
-    return abs(discriminant(weights, phi)) > q.SURE
+    z = discriminant(weights, phi)
+    if z > q.Z_MIN and phi[0] < q.SMALL and phi[5] < q.SMALL_MV and (st.n[q.ASKED] < 3 or rising):
+        return False
+    return st.n[q.ASKED] > 1 or abs(z) > q.SURE
 
 
 @kernel
@@ -213,7 +214,8 @@ def judge(st: State, cand: Floats, back: bool, weights: Floats, cfg: q.Config, n
         out.trace[row, 0] = int(cand[q.K_R]) * cfg.step + cfg.step - 1 - cfg.lag
         out.trace[row, 1] = beat
         out.trace[row, 2] = back
-        out.trace[row, 3:] = out.phi
+        out.trace[row, 3] = discriminant(weights, out.phi)
+        out.trace[row, 4:] = out.phi
     if beat:
         take(st, cand, cfg, now, out)
     elif not back:
@@ -221,6 +223,9 @@ def judge(st: State, cand: Floats, back: bool, weights: Floats, cfg: q.Config, n
         for c in range(len(st.chan)):
             st.chan[c, slot] = min(cand[q.K_ENV + c], st.chan[c, q.QRS])
         st.n[q.N_NOISE] += 1
+        st.n[q.N_REFUSED] += 1
+        st.v[q.REFUSED_MOST] = max(st.v[q.REFUSED_MOST], strength(st, cand))
+        st.v[q.REFUSED] += (1.0 - st.v[q.REFUSED]) / 16.0
         level(st)
     return beat
 
@@ -243,8 +248,18 @@ def search_back(st: State, weights: Floats, cfg: q.Config, now: int, out: Out) -
 
 
 @kernel
-def decide(st: State, cand: Floats, middle: int, weights: Floats, cfg: q.Config, now: int, out: Out) -> None:
+def decide(
+    st: State, cand: Floats, middle: int, low_middle: int, weights: Floats, cfg: q.Config, now: int, out: Out
+) -> None:
     """Judge a candidate that has just come, and learn its shape if it is a beat."""
+    mean = 0.0
+    for c in range(len(st.chan)):
+        mean += st.chan[c, q.GAIN] * st.chan[c, q.MEAN]
+    if st.v[q.MEAN_LONG] == 0.0:
+        st.v[q.MEAN_LONG] = mean
+    passed = min((int(cand[q.K_M]) - st.n[q.LAST_CAND]) / cfg.rate / 10.0, 0.2)
+    st.v[q.MEAN_LONG] += passed * (mean - st.v[q.MEAN_LONG])
+    st.n[q.LAST_CAND] = int(cand[q.K_M])
     if judge(st, cand, False, weights, cfg, now, out):
-        st.v[q.MATCH] += (cand[q.K_RHO] - st.v[q.MATCH]) / 8.0
-        learn(st, cand, middle)
+        st.v[q.MATCH] += (max(cand[q.K_RHO], cand[q.K_RHO_BEST]) - st.v[q.MATCH]) / 8.0
+        learn(st, cand, middle, low_middle)

@@ -5,8 +5,9 @@ import numpy as np
 from dsp import qrs_state as q
 from dsp.kernels import Floats, Ints, kernel, unmeasured
 from dsp.qrs_front import envelopes, mend
-from dsp.qrs_judge import Out, decide, judge, search_back, strength, sure
-from dsp.qrs_shape import compare, lead_weight, locate
+from dsp.qrs_judge import Out, decide, judge, search_back, sure
+from dsp.qrs_measure import measure, measure_after, strength
+from dsp.qrs_shape import compare
 from dsp.qrs_start import crest, note, seed
 from dsp.qrs_state import State, forget
 
@@ -25,6 +26,7 @@ def run(x: Floats, st: State, cfg: q.Config, weights: Floats, out: Out) -> None:
     line = np.empty(q.KEPT + q.BLOCK * step)
     limit = int(q.FORGET_S * cfg.fs)
     look, look_long = int(q.LOOK_S * cfg.rate), int(q.LOOK_LONG_S * cfg.rate)
+    look_small, look_rising = int(q.LOOK_SMALL_S * cfg.rate), int(q.LOOK_RISING_S * cfg.rate)
     begin, pause = int(q.START_S * cfg.rate), q.TRY_S * cfg.rate
     stop = out.n[0] = 0
     while stop < len(x):
@@ -74,11 +76,12 @@ def run(x: Floats, st: State, cfg: q.Config, weights: Floats, out: Out) -> None:
                         cands[n[q.N_CAND] % q.N_CANDIDATES, q.K_ENV + c] = env[k, c]
                 d2, d1 = d1, value
                 if height > 0.0 and m - at >= look:
-                    again = n[q.ASKED] != 0
-                    if not again or (m - at >= look_long and value < height):
-                        n[q.ASKED] = 1
+                    asked = n[q.ASKED]
+                    due = look_long if asked == 1 else look_small if asked == 2 else look_rising
+                    if asked == 0 or (m - at >= due and value < height):
+                        n[q.ASKED] += 1
                         lay_down(n, v, chan, m, d1, d2, correction, means, k)
-                        peak(st, m, again, weights, cfg, now, out)
+                        peak(st, m, asked > 2, weights, cfg, now, out)
                         height, at, back, relearn = pick_up(n, v, cfg.rate)
                 if m >= back:
                     n[q.SEARCHED] = m
@@ -154,41 +157,25 @@ def listen(x: Floats, start: int, stop: int, n: Ints, limit: int) -> int:
 def peak(st: State, m: int, last: bool, weights: Floats, cfg: q.Config, now: int, out: Out) -> None:
     """A peak of the detection function has stood until inner sample m: measure it and judge it.
 
-    Unless it is the `last` time of asking, what is not sure waits.
+    Unless it is the `last` time of asking, what is not sure waits, and so does what may be a P wave as
+    long as something larger seems to come.
     """
     at = st.n[q.PEAK_M]
     cand = st.cands[st.n[q.N_CAND] % q.N_CANDIDATES]
     cand[q.K_M] = at
     cand[q.K_STATE] = q.NEW
-    best = 0
-    for sig in range(1, len(st.chan) // 2):
-        if lead_weight(st, sig) > lead_weight(st, best):
-            best = sig
-    where, cand[q.K_AMPLITUDE], cand[q.K_STEP] = locate(st, best, at - cfg.peak_delay, cfg.rate)
-    for sig in range(best):  # as annotators do: the first lead that shows the beats gives the time
-        if lead_weight(st, sig) > q.SHOWS * lead_weight(st, best):
-            where, _, _ = locate(st, sig, at - cfg.peak_delay, cfg.rate)
-            break
-    cand[q.K_R] = where
-    edge = int(0.13 * cfg.rate)
-    ring = len(st.detection)
-    total = 0.0
-    for j in range(at - 2 * edge, at - edge):
-        total += st.detection[j % ring]
-    cand[q.K_PRE] = total / edge
-    total = 0.0
-    for j in range(at + edge, m + 1):
-        total += st.detection[j % ring]
-    cand[q.K_POST] = total / (m + 1 - at - edge)
     middle = at - cfg.peak_delay + cfg.band_delay
-    cand[q.K_RHO] = 0.0
-    if strength(st, cand) > q.MIN_STRENGTH:
-        compare(st, cand, middle)
-    if not last and not sure(st, cand, weights, cfg.rate, out.phi):
+    if st.n[q.ASKED] < 2:
+        measure(st, cand, cfg)
+        if strength(st, cand) > q.MIN_STRENGTH:
+            compare(st, cand, middle, at - cfg.peak_delay)
+    measure_after(st, cand, m, cfg.rate)
+    rising = st.v[q.D1] > max(st.v[q.D2], q.RISING * st.v[q.PEAK])
+    if not last and not sure(st, cand, rising, weights, cfg.rate, out.phi):
         return
     st.n[q.N_CAND] += 1
     st.v[q.PEAK] = 0.0
-    decide(st, cand, middle, weights, cfg, now, out)
+    decide(st, cand, middle, at - cfg.peak_delay, weights, cfg, now, out)
     if st.v[q.MATCH] < q.TRUST:
         mean = 0.0
         for c in range(len(st.chan)):

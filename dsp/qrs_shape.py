@@ -2,6 +2,8 @@
 
 import math
 
+import numpy as np
+
 from dsp import qrs_state as q
 from dsp.kernels import Floats, kernel
 from dsp.qrs_state import State
@@ -51,45 +53,82 @@ def lead_weight(st: State, sig: int) -> float:
 
 
 @kernel
-def compare(st: State, cand: Floats, middle: int) -> None:
-    """Note the candidate's best normalized correlation with a template, over a few lags, all leads."""
+def compare(st: State, cand: Floats, middle: int, low_middle: int) -> None:
+    """Note the candidate's best normalized correlation with a template, over a few lags, all leads.
+
+    Then, for that template and lag: how much larger the candidate is, and the correlation of the
+    waveforms below 40 Hz, of all leads together and of the one that is most alike. The complex lies
+    about inner sample `middle` in the band, about `low_middle` in the waveforms.
+    """
     n_sig, ring = st.band.shape
     length = st.templates.shape[2]
     begin = middle - length // 2
-    best = 0.0
-    cand[q.K_TEMPLATE] = -1.0
-    cand[q.K_LAG] = 0.0
-    for t in range(q.N_TEMPLATES):
-        if st.uses[t, q.U_COUNT] < 1:
+    own, weights = np.zeros(q.N_TEMPLATES), np.zeros(n_sig)
+    for sig in range(n_sig):
+        weight = lead_weight(st, sig)
+        if weight < 1e-3:
             continue
-        for lag in range(-q.LAGS, q.LAGS + 1):
-            product = energy = own = 0.0
+        weights[sig] = weight / st.chan[2 * sig, q.QRS] ** 2
+        for t in range(q.N_TEMPLATES):
+            total = 0.0
+            for j in range(length):
+                total += st.templates[t, sig, j] ** 2
+            own[t] += weights[sig] * total
+    best = 0.0
+    for lag in range(-q.LAGS, q.LAGS + 1):
+        energy = 0.0
+        for sig in range(n_sig):
+            slot, total = (begin + lag) % ring, 0.0
+            for _ in range(length):
+                total += st.band[sig, slot] ** 2
+                slot = slot + 1 if slot + 1 < ring else 0
+            energy += weights[sig] * total
+        for t in range(q.N_TEMPLATES):
+            if st.uses[t, q.U_COUNT] < 1:
+                continue
+            product = 0.0
             for sig in range(n_sig):
-                weight = lead_weight(st, sig)
-                if weight < 1e-3:
-                    continue
-                weight /= st.chan[2 * sig, q.QRS] ** 2
-                a = b = c = 0.0
-                slot = (begin + lag) % ring
+                slot, total = (begin + lag) % ring, 0.0
                 for j in range(length):
-                    value = st.band[sig, slot]
-                    known = st.templates[t, sig, j]
-                    a += known * value
-                    b += value * value
-                    c += known * known
+                    total += st.templates[t, sig, j] * st.band[sig, slot]
                     slot = slot + 1 if slot + 1 < ring else 0
-                product += weight * a
-                energy += weight * b
-                own += weight * c
-            if product > 0.0 and product > best * math.sqrt(energy * own):
-                best = product / math.sqrt(energy * own)
+                product += weights[sig] * total
+            if product > 0.0 and product > best * math.sqrt(energy * own[t]):
+                best = product / math.sqrt(energy * own[t])
                 cand[q.K_TEMPLATE] = t
                 cand[q.K_LAG] = lag
+                cand[q.K_SCALE] = 0.5 * math.log(energy / own[t])
     cand[q.K_RHO] = best
+    t = int(cand[q.K_TEMPLATE])
+    if t < 0:
+        return
+    begin = low_middle - length // 2 + int(cand[q.K_LAG])
+    product, energy, known = 0.0, 1e-12, 1e-12
+    cand[q.K_RHO_BEST] = -1.0
+    for sig in range(n_sig):
+        if weights[sig] == 0.0:
+            continue
+        a = b = c = mean = other = 0.0
+        slot = begin % ring
+        for j in range(length):
+            value, wave = st.low[sig, slot], st.waves[t, sig, j]
+            a += wave * value
+            b += value * value
+            c += wave * wave
+            mean += value
+            other += wave
+            slot = slot + 1 if slot + 1 < ring else 0
+        a -= mean * other / length
+        b, c = max(b - mean**2 / length, 1e-9), max(c - other**2 / length, 1e-9)
+        product += weights[sig] * a
+        energy += weights[sig] * b
+        known += weights[sig] * c
+        cand[q.K_RHO_BEST] = max(cand[q.K_RHO_BEST], a / math.sqrt(b * c))
+    cand[q.K_RHO_LOW] = product / math.sqrt(energy * known)
 
 
 @kernel
-def learn(st: State, cand: Floats, middle: int) -> None:
+def learn(st: State, cand: Floats, middle: int, low_middle: int) -> None:
     """Average a beat into the template that it resembles, or let it found one in the least used place."""
     n_sig, ring = st.band.shape
     length = st.templates.shape[2]
@@ -108,7 +147,11 @@ def learn(st: State, cand: Floats, middle: int) -> None:
     st.uses[t, q.U_LAST] = st.n[q.N_BEATS]
     st.n[q.LAST_TEMPLATE] = t
     begin = middle - length // 2 + int(cand[q.K_LAG])
+    low_begin = low_middle - length // 2 + int(cand[q.K_LAG])
     for sig in range(n_sig):
+        level = st.low[sig, low_begin % ring]
         for j in range(length):
             known = st.templates[t, sig, j]
             st.templates[t, sig, j] = known + weight * (st.band[sig, (begin + j) % ring] - known)
+            known = st.waves[t, sig, j]
+            st.waves[t, sig, j] = known + weight * (st.low[sig, (low_begin + j) % ring] - level - known)

@@ -23,7 +23,7 @@ def note(st: State, sig: int, cfg: q.Config) -> None:
     fresh[q.F_M] = track[sig, q.T_M]
     fresh[q.F_SLOW] = track[sig, q.T_SLOW]
     fresh[q.F_FAST] = track[sig, q.T_FAST]
-    where, amplitude, _ = locate(st, sig, int(track[sig, q.T_M]) - cfg.peak_delay, cfg.rate)
+    where, amplitude, fresh[q.F_STEP] = locate(st, sig, int(track[sig, q.T_M]) - cfg.peak_delay, cfg.rate)
     fresh[q.F_R] = where
     fresh[q.F_AMPLITUDE] = amplitude
     mean = st.chan[2 * sig, q.MEAN] + st.chan[2 * sig + 1, q.MEAN]
@@ -214,8 +214,11 @@ def candidate(cand: Floats, fresh: Floats, sig: int) -> None:
     cand[q.K_M] = fresh[q.F_M]
     cand[q.K_R] = fresh[q.F_R]
     cand[q.K_AMPLITUDE] = fresh[q.F_AMPLITUDE]
-    cand[q.K_PRE] = cand[q.K_POST] = cand[q.K_STEP] = 0.1
-    cand[q.K_RHO] = 0.9
+    cand[q.K_PRE] = cand[q.K_POST] = 0.1
+    cand[q.K_STEP] = fresh[q.F_STEP]
+    cand[q.K_RHO] = cand[q.K_RHO_LOW] = cand[q.K_RHO_BEST] = 0.9
+    cand[q.K_PRE_MOST] = cand[q.K_POST_MOST] = 0.15
+    cand[q.K_LEAD] = sig
     cand[q.K_TEMPLATE] = -1.0
     cand[q.K_ENV + 2 * sig] = fresh[q.F_SLOW]
     cand[q.K_ENV + 2 * sig + 1] = fresh[q.F_FAST]

@@ -36,7 +36,10 @@ MEAN_S = 1.0  # memory of the envelopes' running means
 
 # Candidates: peaks of the detection function.
 LOOK_S = 0.15  # a peak must stay the largest for so long
-LOOK_LONG_S = 0.2  # one that may be a P wave longer: its complex would come
+LOOK_LONG_S = 0.18  # one that may be none longer: something larger may come
+LOOK_SMALL_S, LOOK_RISING_S = 0.2, 0.25  # one that may be a P wave; the same if its complex seems to come
+SMALL, SMALL_MV = -0.6, -0.4  # such are smaller than usual by so much (logs), in the bands and in mV
+RISING = 0.3  # what rises again, above so much of the peak, may be the complex
 SURE = 3.0  # log odds beyond which nothing needs to be waited for
 GROW = 1.2  # what comes after LOOK_S must be larger by this to displace it
 RIVAL = 0.7  # what is no larger than that, but so large, is judged as well: the heart may be that fast
@@ -50,7 +53,7 @@ T_WAVE_S = 0.36
 T_REACH_S = 0.36  # the T wave of a slow heart has its peak no later; an early wide complex comes later
 UPSET_S, UPSET = 0.28, 1.3  # a peak so soon after a beat, and so much larger, unmasks a P wave
 MIN_AMPLITUDE = 0.15  # IEC 60601-2-27: nothing smaller is a QRS complex
-MIN_STRENGTH = 0.1
+MIN_STRENGTH = 0.05
 NOISE_MIN = 0.05  # the noise level is never taken for less, of the QRS level
 SNR_POWER = 2.0  # channels weigh by (QRS / noise - 1) to this power
 BACK_RR = 1.6  # search-back after so many mean RR
@@ -86,11 +89,13 @@ FAR, NEVER = -(10**12), 1 << 62
 
 # State.n
 IN, PHASE, M, SILENT, STARTED, M_START, TRIED, N_CAND, N_QRS, N_NOISE, N_BEATS = range(11)
-LAST, PEAK_M, SEARCHED, LAST_TEMPLATE, ASKED = range(11, 16)
-N_INTS = 16
+LAST, PEAK_M, SEARCHED, LAST_TEMPLATE, ASKED, N_RR, N_REFUSED, LAST_CAND = range(11, 19)
+N_INTS = 19
 # State.v
 D1, D2, PEAK, NOISE, RR, CORRECTION, AMPLITUDE, MATCH = range(8)
-N_FLOATS = 8
+MEAN_LONG, REFUSED, REFUSED_MOST, RR_MEDIAN, RR_SPREAD = range(8, 13)
+RRS = 13  # the last N_HEIGHTS intervals
+N_FLOATS = RRS + N_HEIGHTS
 # State.lead: one row per lead
 FED, OFFSET, RAW, MISSING, FLAT, STEP, RUN, CALM, BASE, TOP, RECOVERY, SINCE, QUIET_BEFORE = range(13)
 RESUMED, HISTORY = 13, 14
@@ -102,13 +107,15 @@ QRS, QUIET, GAIN, LAST_ENV, MEAN = range(2 * N_HEIGHTS, 2 * N_HEIGHTS + 5)
 N_CHAN = 2 * N_HEIGHTS + 5
 # State.track: one row per lead
 T_1, T_2, T_PEAK, T_M, T_SLOW, T_FAST, T_COUNT = range(7)
-N_TRACK = 7
+T_AMPLITUDE, T_SLOPE, T_SWING, T_WIDTH = range(7, 11)  # of this lead's usual complexes
+N_TRACK = 11
 # State.fresh
-F_M, F_SLOW, F_FAST, F_R, F_AMPLITUDE, F_RHO, F_CREST = range(7)
-N_FRESH_COLUMNS = 7
+F_M, F_SLOW, F_FAST, F_R, F_AMPLITUDE, F_RHO, F_CREST, F_STEP = range(8)
+N_FRESH_COLUMNS = 8
 # State.cands
 K_M, K_R, K_AMPLITUDE, K_STATE, K_PRE, K_POST, K_RHO, K_TEMPLATE, K_LAG, K_STEP = range(10)
-K_ENV = 10
+K_SLOPE, K_SWING, K_PRE_MOST, K_POST_MOST, K_RHO_LOW, K_SCALE, K_WIDTH, K_LEAD, K_RHO_BEST = range(10, 19)
+K_ENV = 19
 NEW, TAKEN, SHADOWED = 0.0, 1.0, 2.0
 # State.uses: one row per template
 U_COUNT, U_LAST = range(2)
@@ -125,9 +132,35 @@ FEATURES = (
     "RR",
     "fast to last",
     "step",
+    "gap",
+    "gap to median RR",
+    "gap to last RR",
+    "gap to RR before last",
+    "off beat",
+    "RR spread",
+    "refused since",
+    "refused most",
+    "refused rate",
+    "mean to long mean",
+    "slope",
+    "sharpness",
+    "swing before",
+    "most before",
+    "most after",
+    "waveform match",
+    "scale",
+    "template use",
+    "running match",
+    "beats so far",
+    "to last beat",
+    "best lead",
+    "worst lead",
+    "width",
+    "since candidate",
+    "best waveform match",
 )
 N_PHI = len(FEATURES)
-TRACE_COLUMNS = N_PHI + 3
+TRACE_COLUMNS = N_PHI + 4
 
 
 class State(NamedTuple):
@@ -145,6 +178,7 @@ class State(NamedTuple):
     band: Ring
     detection: Ring
     templates: Ring
+    waves: Ring
 
 
 class Config(NamedTuple):
@@ -241,6 +275,7 @@ def empty_state(n_sig: int, rate: float) -> State:
         band=np.zeros((n_sig, ring), np.float32),
         detection=np.zeros(ring, np.float32),
         templates=np.zeros((N_TEMPLATES, n_sig, 2 * int(TEMPLATE_S * rate) + 1), np.float32),
+        waves=np.zeros((N_TEMPLATES, n_sig, 2 * int(TEMPLATE_S * rate) + 1), np.float32),
     )
     forget(state)
     return state
@@ -253,12 +288,12 @@ def forget(st: State) -> None:
     st.n[:] = 0
     st.n[IN], st.n[PHASE], st.n[M] = samples, phase, m
     st.n[SILENT] = -1  # lost
-    st.n[LAST] = st.n[TRIED] = FAR
+    st.n[LAST] = st.n[TRIED] = st.n[LAST_CAND] = FAR
     st.n[LAST_TEMPLATE] = -1
     st.v[:] = 0.0
     st.v[CORRECTION] = 1.0
     st.lead[:] = 0.0
-    st.lead[:, MISSING] = 1.0
+    st.lead[:, MISSING] = math.inf
     st.lead[:, RESUMED] = FAR
     st.chan[:] = 0.0
     st.track[:] = 0.0
@@ -269,3 +304,4 @@ def forget(st: State) -> None:
     st.band[:] = 0.0
     st.detection[:] = 0.0
     st.templates[:] = 0.0
+    st.waves[:] = 0.0

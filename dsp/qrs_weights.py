@@ -1,88 +1,31 @@
-"""Weights of the QRS detector's discriminant, fitted by ``python -m benchmarks.fit_qrs DATA``.
+"""The net that decides what is a QRS complex, read from `models/qrs.json`.
 
-Constant, linear terms, then products of two (upper triangle, row by row) of the features that
-`qrs_judge.features` measures, in its order; positive sums mean "QRS".
+``python -m benchmarks.fit_qrs DATA`` fits it. The file has "features" (names, in the order of the columns),
+"sums" (the columns that `qrs_judge.discriminant` takes) and "about" (what it was fitted on).
 """
 
-from typing import Final
+import json
+from functools import cache
+from importlib.resources import files
 
-WEIGHTS: Final[tuple[float, ...]] = (
-    -1.45185,
-    1.61197,
-    1.42434,
-    2.12116,
-    -0.0385571,
-    -0.205565,
-    0.809389,
-    -0.0575669,
-    -3.79343,
-    5.92481,
-    0.412655,
-    0.502231,
-    -0.318334,
-    0.18785,
-    -0.441364,
-    0.0366838,
-    -0.39554,
-    -0.0497401,
-    -0.0897758,
-    2.50711,
-    -0.121479,
-    0.11315,
-    1.00451,
-    0.443872,
-    0.723612,
-    0.24841,
-    0.166954,
-    0.234078,
-    0.406328,
-    0.42902,
-    0.922135,
-    -0.270264,
-    0.192933,
-    0.603006,
-    0.100102,
-    0.286289,
-    -0.661356,
-    0.477104,
-    -2.65354,
-    -0.953305,
-    -0.733476,
-    -0.752648,
-    0.058082,
-    -0.0479049,
-    -0.141373,
-    -0.00811357,
-    -0.219747,
-    0.543353,
-    0.24284,
-    0.426226,
-    -0.094914,
-    0.223578,
-    -0.563963,
-    0.909641,
-    -0.433922,
-    -0.042742,
-    1.25159,
-    -0.774801,
-    -0.711618,
-    -0.298622,
-    -0.524718,
-    0.311913,
-    -0.595183,
-    -0.330533,
-    0.325473,
-    0.702679,
-    -0.244365,
-    0.163608,
-    4.53617,
-    -0.794282,
-    -0.212418,
-    -0.535381,
-    -1.43576,
-    0.665445,
-    -0.0168504,
-    -0.250649,
-    -0.754552,
-    0.692743,
-)
+import numpy as np
+
+from dsp import qrs_state as q
+from dsp.kernels import Floats
+
+
+@cache
+def load() -> Floats:
+    """Return the weights that ship, (2 + N_PHI, n_sums).
+
+    Raises
+    ------
+    ValueError
+        The file is of other features than `qrs_state.FEATURES`.
+    """
+    model = json.loads(files("dsp").joinpath("models/qrs.json").read_text(encoding="utf-8"))
+    if tuple(model["features"]) != q.FEATURES:
+        raise ValueError(
+            "models/qrs.json is of other features than the detector's: run python -m benchmarks.fit_qrs"
+        )
+    return np.ascontiguousarray(np.array(model["sums"], np.float64).T)

