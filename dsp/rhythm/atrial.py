@@ -6,8 +6,8 @@ those of fibrillation. If some beats are supraventricular ectopic ones, the inte
 beats without those beside them are asked too, and the less likely answer counts: what many early beats make
 irregular is regular between them, and fibrillation is not. The short window is as quick as that of Petrenas
 et al. 2015 (8 beats); departures: its three-beat median and bigeminy measure stand beside other measures
-instead of before them, and beats of known class are filtered by class. The trees learned sinus arrhythmia, bigeminy, frequent
-supraventricular and ventricular beats and pacing as what is not fibrillation.
+instead of before them, and beats of known class are filtered by class. The trees learned sinus arrhythmia,
+bigeminy, frequent supraventricular and ventricular beats and pacing as what is not fibrillation.
 
 It begins when the likelihood was above `BEGIN` for `BEGIN_S` seconds in a row (at once above `SURE`), and
 ends when it was below `END` for `END_S`. The episode's onset and end
