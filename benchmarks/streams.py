@@ -1,6 +1,6 @@
 """Records as live streams: the real analyzer over a WFDB record in 1-s chunks, pulse waveforms and all."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -33,8 +33,13 @@ def chunks(path: Path, stop_s: float | None = None) -> Iterator[SampleChunk]:
         )
 
 
-def analyze(path: Path, limits: Limits, stop_s: float | None = None) -> tuple[list[StreamEvent], float, int]:
-    """Run the analyzer over a record.
+def analyze(
+    path: Path,
+    limits: Limits,
+    stop_s: float | None = None,
+    change: Callable[[Iterable[SampleChunk]], Iterable[SampleChunk]] = iter,
+) -> tuple[list[StreamEvent], float, int]:
+    """Run the analyzer over a record, or over what `change` makes of its chunks.
 
     Returns
     -------
@@ -44,7 +49,7 @@ def analyze(path: Path, limits: Limits, stop_s: float | None = None) -> tuple[li
     analyzer = StreamAnalyzer(limits)
     events: list[StreamEvent] = []
     fs, n = 0.0, 0
-    for chunk in chunks(path, stop_s):
+    for chunk in change(chunks(path, stop_s)):
         events += analyzer.process(chunk)
         fs, n = chunk.fs, chunk.end_sample
     return events, fs, n

@@ -8,10 +8,10 @@ What is silence, and what is blindness:
 
 - No lead measured (electrodes reported off, data missing): nothing can be said. The count begins anew
   when a lead is back, and an open episode ends: the technical alarm has taken over.
-- Ventricular fibrillation or tachycardia is announced (`Second.overruled`): complexes are not looked for. The
-  count begins anew when it ends, and it ends soon on a trace that has gone still (`fibrillation.py`). Behind a
-  tachycardia whose complexes were found until `FOLLOWED_S` ago it begins at the last one of them, or
-  `Limits.pause_s` ago: a heart that stops out of a tachycardia is alarmed a second after that one's end.
+- Ventricular fibrillation or tachycardia is announced (`Second.overruled`): complexes are not looked for.
+  The count begins anew when it ends, and it ends soon on a trace that has gone still (`fibrillation.py`).
+  Behind a tachycardia whose complexes were found until `FOLLOWED_S` ago it begins at the last one of them,
+  or `Limits.pause_s` ago: a heart that stops out of a tachycardia is alarmed a second after that one's end.
 - All measured leads noisy or saturated: complexes may hide. The count goes on, but what it finds
   is only told as `withheld`, with the reason, until the view has been clear for the whole limit.
 - A pulse that went on through it all (`pulse_witness.contradicts`): the heart beats, the electrodes do not

@@ -79,6 +79,32 @@ def test_in_atrial_fibrillation_a_couplet_is_still_said() -> None:
     assert "pvc_couplet" in kinds(STRIPS["pvc_couplet"], fibrillating=True)
 
 
+def timely(letters: str) -> list[tuple[float, str]]:
+    """Beats of which none is early."""
+    return [(1.0 + 0.8 * k, c) for k, c in enumerate(letters)]
+
+
+@pytest.mark.parametrize("letters", ["NNNNNNVVNNNN", "NNNNNNVVVNNN", "NNNNNNVNVNVNVN", "NNNNNNVNNVNNVNN"])
+def test_beats_of_another_shape_that_are_all_in_time_are_no_ectopic_pattern(letters: str) -> None:
+    assert kinds(timely(letters)) == set()
+
+
+@pytest.mark.parametrize(("movement", "after"), [((6.1, 6.4), 6.6), ((6.2, 6.6, 7.0), 7.4)])
+def test_movement_under_which_the_rhythm_went_on_is_no_couplet_and_no_run(
+    movement: tuple[float, ...], after: float
+) -> None:
+    beats = [*timely("NNNNNNN"), *((at, "V") for at in movement), *((after + 0.8 * k, "N") for k in range(6))]
+    assert kinds(beats) == set()
+
+
+def test_a_run_is_told_with_the_beat_after_it_and_a_longer_one_with_its_fourth_beat() -> None:
+    short, long = strip("NNNNNVVVNNN"), strip("NNNNNVVVVVVVNNN")
+    for beats, told_by in ((short, short[8][0]), (long, long[8][0])):
+        [run] = [e for e in told(beats) if e.kind == "pvc_run" and e.end is None]
+        assert run.onset == round(beats[5][0] * FS)
+        assert 0 <= run.detected / FS - told_by <= 2.0  # `told` shows a beat a second late
+
+
 @pytest.mark.parametrize("kind", STRIPS)
 def test_in_ventricular_fibrillation_nothing_is_said_of_beats(kind: str) -> None:
     assert kinds(STRIPS[kind], overruled="ventricular_fibrillation") == set()
