@@ -37,8 +37,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from dsp import kernels, qrs_weights
 from dsp import qrs_state as q
-from dsp.qrs_judge import Out
-from dsp.qrs_run import advance, run
+from dsp.qrs_run import advance, enter
 
 QRS_DTYPE: Final = np.dtype(
     [("sample", "i8"), ("detected", "i8"), ("amplitude", "f4"), ("quality", "f4"), ("leads", "u2")]
@@ -93,14 +92,16 @@ class QrsDetector:
         self.fs = float(fs)
         self.n_sig = n_sig
         self.delay_s = q.SPAN_S + 0.5
-        self._config = q.configuration(self.fs)
-        self._state = q.empty_state(n_sig, self._config.rate)
-        self._count, self._phi = np.zeros(1, np.int64), np.zeros(q.N_PHI)
+        config = q.configuration(self.fs)
+        self._step, self._config = config.step, q.packed(config)
+        self._memory = q.empty_memory(n_sig, config.rate)
+        self._rows, self._count = np.empty((2 * q.N_CANDIDATES, 5)), np.zeros(1, np.int64)
+        self._phi = np.zeros(q.N_PHI)
 
     @property
     def n_samples(self) -> int:
         """How many samples have come."""
-        return int(self._state.n[q.IN])
+        return int(self._memory.n[q.IN])
 
     def process(self, x: ArrayLike) -> NDArray[np.void]:
         """Take the next samples and return the beats that are now certain.
@@ -131,9 +132,12 @@ class QrsDetector:
         if samples.ndim != 2 or samples.shape[1] != self.n_sig:
             raise ValueError(f"samples of shape {samples.shape} came; (n_samples, {self.n_sig}) was expected")
         room = q.N_CANDIDATES + int(len(samples) / (q.REFRACTORY_S * self.fs)) + 2
-        out = Out(np.empty((room, 5)), self._count, self._phi, trace)
-        run(samples, self._state, self._config, _WEIGHTS, out)
-        return out.rows[: self._count[0]]
+        if room > len(self._rows):
+            self._rows = np.empty((room, 5))
+        n, floats, rings = self._memory
+        rows, count, phi = self._rows, self._count, self._phi
+        enter(samples, n, floats, rings, self._config, _WEIGHTS, rows, count, phi, trace)
+        return self._rows[: self._count[0]].copy()
 
     def skip(self, n_samples: int) -> NDArray[np.void]:
         """Pass over `n_samples` that never came: the same as so many NaN rows, and as fast for any number.
@@ -145,12 +149,12 @@ class QrsDetector:
         """
         fed = min(n_samples, math.ceil((q.FORGET_S + 1.0) * self.fs))
         beats = self.process(np.full((fed, self.n_sig), np.nan))
-        advance(self._state.n, n_samples - fed, self._config.step)
+        advance(self._memory.n, n_samples - fed, self._step)
         return beats
 
     def snapshot(self) -> bytes:
         """Return the whole state; a detector that restores it continues bit for bit."""
-        return kernels.save(self._header(), self._state)
+        return kernels.save(self._header(), self._memory)
 
     def restore(self, snapshot: bytes) -> None:
         """Take over a state made by `snapshot` of a detector with the same `fs` and `n_sig`.
@@ -160,7 +164,7 @@ class QrsDetector:
         ValueError
             It is no such snapshot; the detector is left as it was.
         """
-        kernels.load(snapshot, self._header(), self._state)
+        kernels.load(snapshot, self._header(), self._memory)
 
     def _header(self) -> bytes:
         return kernels.header(b"LWQR", _VERSION, self.n_sig, self.fs)

@@ -3,13 +3,35 @@
 import numpy as np
 
 from dsp import qrs_state as q
-from dsp.kernels import Floats, Ints, kernel, unmeasured
+from dsp.kernels import Floats, Ints, Ring, kernel, unmeasured
 from dsp.qrs_front import envelopes, mend
 from dsp.qrs_judge import Out, decide, judge, search_back, sure
 from dsp.qrs_measure import measure, measure_after, strength
 from dsp.qrs_shape import compare
 from dsp.qrs_start import crest, note, seed
 from dsp.qrs_state import State, forget
+
+
+@kernel
+def enter(
+    x: Floats,
+    n: Ints,
+    floats: Floats,
+    rings: Ring,
+    config: Floats,
+    weights: Floats,
+    rows: Floats,
+    count: Ints,
+    phi: Floats,
+    trace: Floats,
+) -> None:
+    """`run`, for callers in Python: few plain arrays are handed over ten times as quickly as what they hold.
+
+    `n`, `floats` and `rings` are `qrs_state.Memory`, `config` is `qrs_state.packed`, the last four are `Out`.
+    """
+    cfg = q.named(config)
+    count[0] = 0
+    run(x, q.state(n, floats, rings, x.shape[1], cfg.rate), cfg, weights, Out(rows, count, phi, trace))
 
 
 @kernel
@@ -28,7 +50,7 @@ def run(x: Floats, st: State, cfg: q.Config, weights: Floats, out: Out) -> None:
     look, look_long = int(q.LOOK_S * cfg.rate), int(q.LOOK_LONG_S * cfg.rate)
     look_small, look_rising = int(q.LOOK_SMALL_S * cfg.rate), int(q.LOOK_RISING_S * cfg.rate)
     begin, pause = int(q.START_S * cfg.rate), q.TRY_S * cfg.rate
-    stop = out.n[0] = 0
+    stop = 0
     while stop < len(x):
         start = stop
         stop = listen(x, start, min(len(x), start + q.BLOCK * step), n, limit)

@@ -119,6 +119,7 @@ K_ENV = 19
 NEW, TAKEN, SHADOWED = 0.0, 1.0, 2.0
 # State.uses: one row per template
 U_COUNT, U_LAST = range(2)
+N_USES = 2
 
 FEATURES = (
     "strength",
@@ -163,8 +164,19 @@ N_PHI = len(FEATURES)
 TRACE_COLUMNS = N_PHI + 4
 
 
+class Memory(NamedTuple):
+    """Everything a detector remembers, in three arrays (each costs time to hand to a kernel).
+
+    Snapshots are these arrays, in this order.
+    """
+
+    n: Ints
+    floats: Floats
+    rings: Ring
+
+
 class State(NamedTuple):
-    """Everything a detector remembers. Snapshots are these arrays, in this order."""
+    """`Memory` with names: views of it."""
 
     n: Ints
     v: Floats
@@ -259,26 +271,81 @@ def sections(filter_: tuple[NDArray[Any], NDArray[Any], float]) -> Floats:
     return np.array([gain, *(c for pole in upper for c in (-2.0 * pole.real, abs(pole) ** 2))])
 
 
-def empty_state(n_sig: int, rate: float) -> State:
-    """Return the state of a detector that has seen nothing, for an inner rate in Hz."""
-    ring = math.ceil(0.7 * rate) + BLOCK
-    state = State(
+def packed(config: Config) -> Floats:
+    """Return a configuration as one array; `named` gives it its names back."""
+    return np.concatenate([config[:-1], config.filters.ravel()])
+
+
+@kernel
+def named(c: Floats) -> Config:
+    """Return what `packed` made one array of."""
+    step, narrow, sharp = int(c[2]), int(c[3]), int(c[4])
+    delays = int(c[14]), int(c[15]), int(c[16])
+    filters = c[17:32].reshape(3, 5)
+    head = (c[0], c[1], step, narrow, sharp, c[5], c[6], c[7], c[8], c[9], c[10], c[11], c[12], c[13])
+    return Config(*head, *delays, filters)
+
+
+def empty_memory(n_sig: int, rate: float) -> Memory:
+    """Return the memory of a detector that has seen nothing, for an inner rate in Hz."""
+    ring, length = ring_size(rate), template_size(rate)
+    per_sig = N_LEAD + 2 * N_CHAN + N_TRACK + 2 * N_CANDIDATES + N_FRESH * N_FRESH_COLUMNS
+    memory = Memory(
         n=np.zeros(N_INTS, np.int64),
-        v=np.zeros(N_FLOATS),
-        lead=np.zeros((n_sig, N_LEAD)),
-        chan=np.zeros((2 * n_sig, N_CHAN)),
-        track=np.zeros((n_sig, N_TRACK)),
-        cands=np.zeros((N_CANDIDATES, K_ENV + 2 * n_sig)),
-        uses=np.zeros((N_TEMPLATES, 2)),
-        fresh=np.zeros((n_sig, N_FRESH, N_FRESH_COLUMNS)),
-        low=np.zeros((n_sig, ring), np.float32),
-        band=np.zeros((n_sig, ring), np.float32),
-        detection=np.zeros(ring, np.float32),
-        templates=np.zeros((N_TEMPLATES, n_sig, 2 * int(TEMPLATE_S * rate) + 1), np.float32),
-        waves=np.zeros((N_TEMPLATES, n_sig, 2 * int(TEMPLATE_S * rate) + 1), np.float32),
+        floats=np.zeros(N_FLOATS + N_CANDIDATES * K_ENV + N_TEMPLATES * N_USES + n_sig * per_sig),
+        rings=np.zeros((2 * n_sig + 1) * ring + 2 * N_TEMPLATES * n_sig * length, np.float32),
     )
-    forget(state)
-    return state
+    begin(*memory, n_sig, rate)
+    return memory
+
+
+@kernel
+def ring_size(rate: float) -> int:
+    """Return how many inner samples are kept."""
+    return math.ceil(0.7 * rate) + BLOCK
+
+
+@kernel
+def template_size(rate: float) -> int:
+    """Return how many inner samples a template has."""
+    return 2 * int(TEMPLATE_S * rate) + 1
+
+
+@kernel
+def state(n: Ints, floats: Floats, rings: Ring, n_sig: int, rate: float) -> State:
+    """Return the memory of a detector with names."""
+    ring, length = ring_size(rate), template_size(rate)
+    lead = N_FLOATS
+    chan = lead + n_sig * N_LEAD
+    track = chan + 2 * n_sig * N_CHAN
+    cands = track + n_sig * N_TRACK
+    uses = cands + N_CANDIDATES * (K_ENV + 2 * n_sig)
+    fresh = uses + N_TEMPLATES * N_USES
+    band = n_sig * ring
+    detection = band + n_sig * ring
+    templates = detection + ring
+    waves = templates + N_TEMPLATES * n_sig * length
+    return State(
+        n,
+        floats[:lead],
+        floats[lead:chan].reshape(n_sig, N_LEAD),
+        floats[chan:track].reshape(2 * n_sig, N_CHAN),
+        floats[track:cands].reshape(n_sig, N_TRACK),
+        floats[cands:uses].reshape(N_CANDIDATES, K_ENV + 2 * n_sig),
+        floats[uses:fresh].reshape(N_TEMPLATES, N_USES),
+        floats[fresh:].reshape(n_sig, N_FRESH, N_FRESH_COLUMNS),
+        rings[:band].reshape(n_sig, ring),
+        rings[band:detection].reshape(n_sig, ring),
+        rings[detection:templates],
+        rings[templates:waves].reshape(N_TEMPLATES, n_sig, length),
+        rings[waves:].reshape(N_TEMPLATES, n_sig, length),
+    )
+
+
+@kernel
+def begin(n: Ints, floats: Floats, rings: Ring, n_sig: int, rate: float) -> None:
+    """Make a blank memory that of a detector that has seen nothing."""
+    forget(state(n, floats, rings, n_sig, rate))
 
 
 @kernel
