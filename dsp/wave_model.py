@@ -1,32 +1,28 @@
-"""Boosted decision trees as flat arrays, read from JSON; `waves.py` evaluates them in a microsecond each.
+"""Boosted decision trees of depth three as one flat array, read from JSON; `waves.py` asks them.
 
-A model file holds the names of its features and, per question, a bias and the nodes of all trees one
-after the other; made by `benchmarks/train_vf.py`. The value is the logarithm of the odds.
+A model file holds the names of its features and, per question, its trees, one a row; made by
+`benchmarks/train_vf.py`. All trees are complete (a leaf that came early is repeated below), so that to ask
+one takes three comparisons and no guess of the processor's. The value is the logarithm of the odds.
 """
 
 import json
 from functools import cache
 from importlib import resources
-from typing import NamedTuple
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
-
-class Trees(NamedTuple):
-    """One question's trees; a leaf has feature -1, and its value in `threshold`."""
-
-    bias: float
-    roots: NDArray[np.int32]
-    feature: NDArray[np.int32]
-    threshold: NDArray[np.float64]
-    left: NDArray[np.int32]
-    right: NDArray[np.int32]
+QUESTIONS = ("vf", "vt", "slow")
+INNER, LEAVES = 7, 8
+"""Of a tree: nodes (the root, its two children, their four) and leaves."""
 
 
 @cache
-def load(name: str, features: tuple[str, ...]) -> dict[str, Trees]:
-    """Read `dsp/models/<name>.json`.
+def load(name: str, features: tuple[str, ...]) -> NDArray[np.float64]:
+    """Read `dsp/models/<name>.json`: shape (questions, trees, 2 `INNER` + `LEAVES`).
+
+    A row is the features that the nodes ask, their thresholds (right if greater), and the leaves' values.
 
     Raises
     ------
@@ -37,14 +33,19 @@ def load(name: str, features: tuple[str, ...]) -> dict[str, Trees]:
     doc = json.loads(text)
     if tuple(doc["features"]) != features:
         raise ValueError(f"model {name} was trained on {doc['features']}; {features} was expected")
-    return {
-        question: Trees(
-            bias=float(m["bias"]),
-            roots=np.array(m["roots"], dtype=np.int32),
-            feature=np.array(m["feature"], dtype=np.int32),
-            threshold=np.array(m["threshold"], dtype=np.float64),
-            left=np.array(m["left"], dtype=np.int32),
-            right=np.array(m["right"], dtype=np.int32),
-        )
-        for question, m in doc["questions"].items()
-    }
+    trees = np.array([doc["questions"][question] for question in QUESTIONS], dtype=np.float64)
+    trees.setflags(write=False)
+    return trees
+
+
+@njit(cache=True, nogil=True)
+def ask(x, trees):  # type: ignore[no-untyped-def]
+    """Return the log-odds of the features `x` by one question's trees."""
+    total = 0.0
+    for k in range(trees.shape[0]):
+        t = trees[k]
+        node = 1 if x[int(t[0])] <= t[INNER] else 2
+        node = 2 * node + (1 if x[int(t[node])] <= t[INNER + node] else 2)
+        node = 2 * node + (1 if x[int(t[node])] <= t[INNER + node] else 2)
+        total += t[INNER + node]
+    return total

@@ -27,9 +27,12 @@ from leadwire.settings import Limits
 
 MOST = 4.0
 BEGIN_S = 3
-BEGIN_ODDS = 0.75
+BEGIN_ODDS = 1.25
 END_S = 6
 END_ODDS = -1.0
+"""Where a waveform stops speaking for a rhythm (`ventricular.py`); fibrillation needs `OVER_ODDS`."""
+OVER_ODDS = -1.75
+"""Noise in the midst of fibrillation does not end it; beats on one lead do while the other is undecided."""
 STILL_S = 2
 
 
@@ -110,7 +113,7 @@ class Fibrillation:
                     withheld=self._doubt(now, onset),
                 )
                 out.append(s.episode)
-        elif s.mean(END_S) < END_ODDS or s.still >= STILL_S:
+        elif s.mean(END_S) < OVER_ODDS or s.still >= STILL_S:
             over = end(s.episode, now.start if s.still else now.stop - round(WINDOW_S / 2 * now.fs))
             s.since = now.stop
             s.episode = None
