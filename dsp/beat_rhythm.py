@@ -9,6 +9,7 @@ from dsp.beat_state import State
 from dsp.kernels import Floats, kernel
 
 ALIKE_SLOW = b.FEATURES.index("alike slow")
+RR_LATE = b.FEATURES.index("rr late")
 
 
 @kernel
@@ -54,6 +55,32 @@ def alike(rr: Floats) -> float:
 
 
 @kernel
+def lateness(rr: float, past: Floats, phi: Floats) -> None:
+    """Write how an interval compares with the late ones of `past` (sorted in place, between sinus-shaped beats).
+
+    Where most beats are early (sick sinus, long atrial runs) no mean tells the sinus interval; the late ones
+    do. Written are: rr to the late interval, that to the median, and which part of the long intervals is
+    double the early one (dropped beats: then the short ones are the sinus intervals).
+    """
+    phi[RR_LATE] = phi[RR_LATE + 1] = 1.0
+    n = len(past)
+    if n < 4:
+        return
+    past.sort()
+    late, usual = past[int(b.LATE_PART * (n - 1))], median(past)
+    if rr > 0.0:
+        phi[RR_LATE] = rr / late
+    phi[RR_LATE + 1] = late / usual
+    early = past[int(b.EARLY_PART * (n - 1))]
+    long = double = 0.0
+    for r in past:
+        if r > b.LONG * early:
+            long += 1.0
+            double += abs(r / early - 2.0) < 2.0 * b.DOUBLE
+    phi[RR_LATE + 2] = double / max(long, 1.0)
+
+
+@kernel
 def context(st: State, i: int, known: int, cfg: b.Config, phi: Floats, at: int) -> float:
     """Write the rhythm features of beat i from phi[at] on, and return its RR / timely interval.
 
@@ -64,6 +91,9 @@ def context(st: State, i: int, known: int, cfg: b.Config, phi: Floats, at: int) 
     rr = own[b.B_RR]
     past = np.empty(b.N_PAST)
     n = 0
+    n_sinus = 0
+    sinus = np.empty(b.N_PAST)
+    dominant = st.n[b.DOMINANT]
     longest = 0.0
     nearest = 1.0
     for k in range(i - 1, max(-1, i - b.N_PAST - 1), -1):
@@ -75,6 +105,10 @@ def context(st: State, i: int, known: int, cfg: b.Config, phi: Floats, at: int) 
                 if rr > 0.0:
                     nearest = min(nearest, abs(math.log(rr / past[n])))
             n += 1
+            if r[b.B_TEMPLATE] == dominant and beats[b.row(k - 1)][b.B_TEMPLATE] == dominant:
+                sinus[n_sinus] = min(r[b.B_RR], b.LONG_RR_S)
+                n_sinus += 1
+    lateness(rr, sinus[:n_sinus], phi)
     ref = st.v[b.TIMELY_RR]
     m8 = median(past[: min(n, 8)].copy()) if n else 0.0
     irregular = irregularity(past[: min(n, 20)])

@@ -62,6 +62,9 @@ ALIKE, ALIKE_BEATS = 0.06, 20  # intervals this near to each other (in logarithm
 ALIKE_SLOW_BEATS = 30.0  # memory of how many are
 IRREGULAR = 0.22  # fewer pairs of intervals than that are alike: fibrillation, in which no beat is early
 
+LATE_PART, EARLY_PART = 0.9, 0.2  # quantiles of the sinus-shaped intervals: the patient's late and early ones
+LONG, DOUBLE = 1.4, 0.08  # so much longer than the early ones is long; double them within that: a beat dropped
+
 N_BEATS = 64  # remembered
 N_PAST = 32  # R-R intervals looked back on
 SLOW_BEATS = 250.0  # memory of the slow mean interval
@@ -143,6 +146,9 @@ FEATURES = (
     "early usual",
     "alike slow",
     "P seen",
+    "rr late",
+    "late to usual",
+    "doubled",
     "fusion",
     "odds of V",
     "odds of S",
