@@ -188,11 +188,11 @@ def _trees(beats: Beats, features: dict[str, int], code: int, weight: NDArray[np
     fitted = HistGradientBoostingClassifier(
         max_iter=60,
         learning_rate=0.15,
-        max_leaf_nodes=6,
+        max_leaf_nodes=2**DEPTH,
         max_depth=DEPTH,
         l2_regularization=10.0,
         min_samples_leaf=30,
-        max_features=0.5,
+        max_features=0.3,
         max_bins=64,
         early_stopping=False,
         monotonic_cst=list(features.values()),

@@ -222,7 +222,7 @@ def gradual(phi: Floats, previous: int) -> bool:
 def conducted(phi: Floats) -> bool:
     """Whether a beat after half of the late interval only goes on at the rate at which beats were dropped."""
     half = abs(phi[b.RR_LATE] - 0.5) < b.HALF
-    return half and phi[b.DOUBLED] > b.DROPPED and phi[b.RR_TO_PREVIOUS] > b.HARDLY
+    return half and phi[b.DOUBLED] > b.DROPPED and phi[b.RR_TO_PREVIOUS] > b.HARDLY  # type: ignore[no-any-return]
 
 
 @kernel

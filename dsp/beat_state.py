@@ -63,10 +63,8 @@ ALIKE_SLOW_BEATS = 30.0  # memory of how many are
 IRREGULAR = 0.2  # fewer pairs of intervals than that are alike: fibrillation, in which no beat is early
 
 LATE_PART, EARLY_PART = 0.9, 0.2  # quantiles of the sinus-shaped intervals: the patient's late and early ones
-LONG, DOUBLE = (
-    1.4,
-    0.08,
-)  # so much longer than the early ones is long; double them within that: a beat dropped
+LONG, DOUBLE = 1.4, 0.08  # of the early one an interval is long; and double it within that: a dropped beat
+DROPPED, HALF = 0.75, 0.05  # where so many long ones are double, half of the late one is not early
 
 N_BEATS = 64  # remembered
 N_PAST = 32  # R-R intervals looked back on
