@@ -219,13 +219,6 @@ def gradual(phi: Floats, previous: int) -> bool:
 
 
 @kernel
-def conducted(phi: Floats) -> bool:
-    """Whether a beat after half of the late interval only goes on at the rate at which beats were dropped."""
-    half = abs(phi[b.RR_LATE] - 0.5) < b.HALF
-    return half and phi[b.DOUBLED] > b.DROPPED and phi[b.RR_TO_PREVIOUS] > b.HARDLY  # type: ignore[no-any-return]
-
-
-@kernel
 def decide(st: State, phi: Floats, v: float, t: int, previous: int, model: Model) -> int:
     """Return the class of a beat with features phi and log odds v of V that belongs to template t (-1: none).
 
@@ -245,7 +238,7 @@ def decide(st: State, phi: Floats, v: float, t: int, previous: int, model: Model
         noisy = phi[b.QUALITY] < b.POOR and phi[b.BEFORE] > b.ROUGH
         return b.UNKNOWN if t < 0 and noisy else b.VENTRICULAR
     regular = min(phi[b.ALIKE_NOW], phi[b.ALIKE_LONG]) > b.IRREGULAR
-    if not regular or phi[b.EARLY] >= b.LATEST or gradual(phi, previous) or conducted(phi):
+    if not regular or phi[b.EARLY] >= b.LATEST or gradual(phi, previous):
         return b.NORMAL
     phi[b.ODDS_S] = odds(model, 1, phi)
     return b.SUPRAVENTRICULAR if phi[b.ODDS_S] > b.S_ODDS else b.NORMAL

@@ -64,7 +64,6 @@ IRREGULAR = 0.2  # fewer pairs of intervals than that are alike: fibrillation, i
 
 LATE_PART, EARLY_PART = 0.9, 0.2  # quantiles of the sinus-shaped intervals: the patient's late and early ones
 LONG, DOUBLE = 1.4, 0.08  # of the early one an interval is long; and double it within that: a dropped beat
-DROPPED, HALF = 0.75, 0.05  # where so many long ones are double, half of the late one is not early
 
 N_BEATS = 64  # remembered
 N_PAST = 32  # R-R intervals looked back on
