@@ -5,15 +5,16 @@
 Data, in folders of DIR: mitdb, the records of DS1 (de Chazal et al. 2004) and no others; what there is of
 the other databases in `OTHERS`, mostly people without ectopic beats. First lead, and both together. Each
 lead count of each record is one voice: a person with a thousand ectopic beats counts for little more than
-one with fifty. Gradient boosting with monotonic constraints, fixed seed. With `--folds` each person's beats
-are classified by trees that never saw that person (201 and 202 are one), through the streaming classifier
-itself; nothing is written then.
+one with fifty. Few of them have atrial runs or sick sinus: such rhythms are drawn with their own beats
+(`drawn_beats.py`) and teach S only. Gradient boosting with monotonic constraints, fixed seed. With `--folds`
+each person's beats are classified by trees that never saw that person (201 and 202 are one), through the
+streaming classifier itself; nothing is written then.
 """
 
 import argparse
 import json
 import time
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import beat_score
+from benchmarks.drawn_beats import ATRIAL, SINUS, draw
 from dsp import beat_state as b
-from dsp.beat_model import Model, flatten
+from dsp.beat_model import DEPTH, Model, flatten
 from dsp.beats import BeatClassifier
 from dsp.qrs import QrsDetector
 
@@ -38,8 +40,9 @@ SEED = 0
 MOST = 400
 """Beats of one class, record and lead count that are drawn for fitting."""
 RARE = 3.0
-MADE, MADE_EACH, MADE_EARLY = 0.5, 40, (0.55, 0.88)
-"""Premature beats made: their weight as part of that of the real ones, how many a record, how early."""
+DRAWN, CALM, HARD = 1.0, 0.4, 0.9
+"""Drawn beats: weights of S and of N as part of that of the real S. Only those that come before `HARD` of the
+patient's interval ask anything of the trees."""
 
 # The direction in which a feature may push: 1 towards the class, -1 away, 0 either.
 V_FEATURES = {
@@ -76,17 +79,23 @@ S_FEATURES = {
     "P seen": -1,
     "rho P usual": 1,
     "width ratio": -1,
+    "rr late": -1,
+    "late to usual": 0,
+    "doubled": -1,
 }
 
 
 @dataclass(frozen=True)
 class Beats:
-    """Features (n, N_PHI) of beats, their true classes, and whose (record) and how many leads."""
+    """Features (n, N_PHI) of beats, their true classes, whose (record), how many leads, and the `kind` of
+    rhythm they were drawn into ("": real ones).
+    """
 
     phi: NDArray[np.float64]
     true: NDArray[np.int64]
     record: NDArray[np.str_]
     leads: NDArray[np.int64]
+    kind: NDArray[np.str_]
 
 
 def others(root: Path) -> list[beat_score.Record]:
@@ -96,23 +105,53 @@ def others(root: Path) -> list[beat_score.Record]:
 
 
 def gather(records: list[beat_score.Record], model: Model) -> Beats:
-    """Measure the features of every beat that is found in the records."""
-    phi, true, names, leads = [], [], [], []
+    """Measure the features of every beat that is found in the records, or drawn with theirs."""
+    rows: list[tuple[NDArray[np.float64], NDArray[np.int64], str, int, str]] = []
     for record in records:
         for n in sorted({1, record.x.shape[1]}):
             x = np.ascontiguousarray(record.x[:, :n])
-            found = QrsDetector(record.fs, n).find(x)
-            trace = np.zeros((len(found) + b.N_BEATS, b.N_PHI))
-            told = BeatClassifier(record.fs, n, model)._process(x, found, trace)
-            phi.append(trace[: len(told)])
-            true.append(beat_score.truth(record, told[:, 0]))
-            names += [record.name] * len(told)
-            leads += [n] * len(told)
-    return Beats(np.concatenate(phi), np.concatenate(true), np.array(names), np.array(leads))
+            rows.append((*_measure(record, x, QrsDetector(record.fs, n).find(x), model), record.name, n, ""))
+        for drawn in draw(record):
+            for n in sorted({1, record.x.shape[1]}):
+                x = np.ascontiguousarray(drawn.record.x[:, :n])
+                rows.append((*_measure(drawn.record, x, drawn.found, model), record.name, n, drawn.kind))
+    size = [len(row[1]) for row in rows]
+    return Beats(
+        np.concatenate([row[0] for row in rows]),
+        np.concatenate([row[1] for row in rows]),
+        np.repeat([row[2] for row in rows], size),
+        np.repeat([row[3] for row in rows], size),
+        np.repeat([row[4] for row in rows], size),
+    )
+
+
+def _measure(
+    record: beat_score.Record, x: NDArray[np.float64], found: NDArray[np.float64], model: Model
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return the features (n, N_PHI) of beats found in some leads of a record, and their true classes."""
+    trace = np.zeros((len(found) + b.N_BEATS, b.N_PHI))
+    told = BeatClassifier(record.fs, x.shape[1], model)._process(x, found, trace)
+    return trace[: len(told)], beat_score.truth(record, told[:, 0])
 
 
 def fit(beats: Beats, some: NDArray[np.bool_]) -> dict[str, Any]:
     """Return the document of a model fitted to `some` of the beats."""
+    real = _voices(beats, some & (beats.kind == ""))
+    ectopic = beats.true == b.SUPRAVENTRICULAR
+    # S is asked of what is no V, and is rare: what it costs to miss one and to invent one is set here.
+    other = np.isin(beats.true, (b.VENTRICULAR, b.FUSION, beat_score.NO_BEAT))
+    for_s = real * np.where(other, 0.1, np.where(ectopic, RARE, 1.0))
+    for_s += _drawn(beats, some, for_s[ectopic].sum())
+    return {
+        "about": "fitted by benchmarks/train_beats.py, which names the data; trees are lists of nodes: "
+        "[feature, threshold, node if <=, node if >] or [log odds]",
+        "V": _trees(beats, V_FEATURES, b.VENTRICULAR, real * (beats.true != b.FUSION)),
+        "S": _trees(beats, S_FEATURES, b.SUPRAVENTRICULAR, for_s),
+    }
+
+
+def _voices(beats: Beats, some: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return the weights of real beats: `MOST` are drawn of each voice and class, the others have none."""
     rng = np.random.default_rng(SEED)
     weight = np.zeros(len(beats.true))
     voices = 100 * np.unique(beats.record, return_inverse=True)[1] + beats.leads
@@ -125,52 +164,18 @@ def fit(beats: Beats, some: NDArray[np.bool_]) -> dict[str, Any]:
             weight[drawn] = len(all_) ** 0.6 / len(drawn)
         if mine.any():
             weight[mine] *= mine.sum() / weight[mine].sum()
-    fusion = beats.true == b.FUSION
-    # S is asked of what is no V, and is rare: what it costs to miss one and to invent one is set here.
-    other = np.isin(beats.true, (b.VENTRICULAR, b.FUSION, beat_score.NO_BEAT))
-    for_s = weight * np.where(other, 0.1, np.where(beats.true == b.SUPRAVENTRICULAR, RARE, 1.0))
-    made = premature(beats, some)
-    part = MADE * for_s[beats.true == b.SUPRAVENTRICULAR].sum() / max(len(made.true), 1)
-    both = Beats(*(np.concatenate(pair) for pair in zip(astuple(beats), astuple(made), strict=True)))
-    return {
-        "about": "fitted by benchmarks/train_beats.py, which names the data; trees are lists of nodes: "
-        "[feature, threshold, node if <=, node if >] or [log odds]",
-        "V": _trees(beats, V_FEATURES, b.VENTRICULAR, weight * ~fusion),
-        "S": _trees(
-            both, S_FEATURES, b.SUPRAVENTRICULAR, np.concatenate([for_s, np.full(len(made.true), part)])
-        ),
-    }
+    return weight
 
 
-def premature(beats: Beats, some: NDArray[np.bool_]) -> Beats:
-    """Make premature beats out of normal ones of every person: few have atrial ectopics, and many of them.
-
-    What an early beat changes is known: its intervals, and often the P wave. Whether the patient's rhythm and
-    noise let it be seen is what there are too few examples of.
-    """
-    rng = np.random.default_rng(SEED)
-    index = b.FEATURES.index
-    regular = some & (beats.true == b.NORMAL) & (beats.phi[:, index("alike slow")] > 0.3)
-    regular &= (np.abs(np.log(beats.phi[:, index("rr timely")])) < 0.1) & (beats.phi[:, index("own")] == 1.0)
-    chosen = []
-    for name in np.unique(beats.record[regular]):
-        mine = np.flatnonzero(regular & (beats.record == name))
-        chosen.append(rng.choice(mine, min(len(mine), MADE_EACH), replace=False))
-    drawn = np.concatenate(chosen)
-    phi = beats.phi[drawn].copy()
-    earlier = np.log(rng.uniform(*MADE_EARLY, len(drawn)))
-    spread = 0.03 + np.zeros(len(drawn))
-    told = np.abs(phi[:, index("early usual")]) > 1e-3
-    log_early = np.log(phi[:, index("early")])
-    spread[told] = np.clip(log_early[told] / phi[told, index("early usual")], 0.02, 0.2)
-    for name in ("early", "rr timely", "rr 8", "rr 32", "rr slow", "rr mean"):
-        phi[:, index(name)] *= np.exp(earlier)
-    for name in ("early usual", "rr usual"):
-        phi[:, index(name)] += np.where(told, earlier / spread, 0.0)
-    changed = rng.uniform(0.0, 1.5, len(drawn))
-    for name in ("rho P usual", "difference P usual"):
-        phi[:, index(name)] += changed
-    return Beats(phi, np.full(len(drawn), b.SUPRAVENTRICULAR), beats.record[drawn], beats.leads[drawn])
+def _drawn(beats: Beats, some: NDArray[np.bool_], total: float) -> NDArray[np.float64]:
+    """Return the weights of drawn beats, as parts of `total`."""
+    weight = np.zeros(len(beats.true))
+    hard = some & (beats.phi[:, b.EARLY] < HARD)
+    for code, kinds, part in ((b.SUPRAVENTRICULAR, ATRIAL, DRAWN), (b.NORMAL, SINUS, CALM)):
+        for kind in kinds:
+            mine = hard & (beats.kind == kind) & (beats.true == code)
+            weight[mine] = part * total / len(kinds) / max(int(mine.sum()), 1)
+    return weight
 
 
 def _trees(beats: Beats, features: dict[str, int], code: int, weight: NDArray[np.float64]) -> dict[str, Any]:
@@ -181,10 +186,11 @@ def _trees(beats: Beats, features: dict[str, int], code: int, weight: NDArray[np
     fitted = HistGradientBoostingClassifier(
         max_iter=60,
         learning_rate=0.15,
-        max_leaf_nodes=6,
+        max_leaf_nodes=2**DEPTH,
+        max_depth=DEPTH,
         l2_regularization=10.0,
         min_samples_leaf=30,
-        max_features=0.5,
+        max_features=0.3,
         max_bins=64,
         early_stopping=False,
         monotonic_cst=list(features.values()),

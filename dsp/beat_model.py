@@ -7,57 +7,62 @@
 import json
 from functools import lru_cache
 from importlib.resources import files
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from dsp import beat_state as b
-from dsp.kernels import Floats, Ints, kernel
+from dsp.kernels import Floats, kernel
 
-LEAF = -1.0
-FEATURE, THRESHOLD, LOW, HIGH = range(4)
+DEPTH = 3  # of every tree: no branch depends on the beat, so the processor works on several at a time
+SPLITS = 2**DEPTH - 1
+THRESHOLDS, LEAVES, ROW = SPLITS, 2 * SPLITS, 3 * SPLITS + 1
 
-
-class Model(NamedTuple):
-    """Trees of V, then of S. A row of `nodes` is feature, threshold, rows for less or equal and for more;
-    a leaf is `LEAF` and its value. `ends` are the numbers of trees up to the end of V and of S.
-    """
-
-    nodes: Floats
-    roots: Ints
-    ends: Ints
-    bias: Floats
+Model = Floats
+"""(n, ROW). In the first row: the rows at which the trees of V and of S end, and the bias of both. Then one
+tree a row: the features of its splits, their thresholds, its leaves; below split k lie 2k + 1 (less or equal)
+and 2k + 2 (more).
+"""
 
 
 def flatten(document: dict[str, Any]) -> Model:
-    """Make the arrays from what the model file holds.
+    """Make the array from what the model file holds.
 
     Raises
     ------
     ValueError
-        It was fitted to a feature that there is none of.
+        It was fitted to a feature that there is none of, or a tree is deeper than `DEPTH`.
     """
-    nodes: list[tuple[float, float, float, float]] = []
-    roots, ends, bias = [], [], []
-    for name in ("V", "S"):
+    rows = [np.zeros(ROW)]
+    for which, name in enumerate(("V", "S")):
         part = document[name]
         features = [b.FEATURES.index(feature) for feature in part["features"]]
-        bias.append(part["bias"])
-        for tree in part["trees"]:
-            first = len(nodes)
-            roots.append(first)
-            for node in tree:
-                if len(node) == 1:
-                    nodes.append((LEAF, node[0], 0.0, 0.0))
-                else:
-                    nodes.append((features[node[0]], node[1], first + node[2], first + node[3]))
-        ends.append(len(roots))
-    return Model(
-        np.array(nodes, np.float64).reshape(-1, 4),
-        np.array(roots, np.int64),
-        np.array(ends, np.int64),
-        np.array(bias, np.float64),
-    )
+        rows += [_complete(tree, features) for tree in part["trees"]]
+        rows[0][which], rows[0][2 + which] = len(rows), part["bias"]
+    return np.array(rows)
+
+
+def _complete(tree: list[list[float]], features: list[int]) -> Floats:
+    """Return a tree as a row of the array; what ends early ends in equal leaves."""
+    row = np.zeros(ROW)
+
+    def fill(node: list[float], at: int) -> None:
+        if at >= SPLITS:
+            if len(node) > 1:
+                raise ValueError(
+                    f"a tree with {len(tree)} nodes came; at most {DEPTH} splits deep were expected"
+                )
+            row[LEAVES + at - SPLITS] = node[0]
+            return
+        low = high = node
+        if len(node) > 1:
+            row[at], row[THRESHOLDS + at] = features[int(node[0])], node[1]
+            low, high = tree[int(node[2])], tree[int(node[3])]
+        fill(low, 2 * at + 1)
+        fill(high, 2 * at + 2)
+
+    fill(tree[0], 0)
+    return row
 
 
 @lru_cache(maxsize=1)
@@ -69,11 +74,10 @@ def load() -> Model:
 @kernel
 def odds(model: Model, which: int, phi: Floats) -> float:
     """Return the logarithm of the odds for V (0) or S (1)."""
-    total = model.bias[which]
-    for t in range(0 if which == 0 else model.ends[0], model.ends[which]):
-        at = model.roots[t]
-        while model.nodes[at, FEATURE] >= 0.0:
-            less = phi[int(model.nodes[at, FEATURE])] <= model.nodes[at, THRESHOLD]
-            at = int(model.nodes[at, LOW if less else HIGH])
-        total += model.nodes[at, THRESHOLD]
+    total = model[0, 2 + which]
+    for tree in range(1 if which == 0 else int(model[0, 0]), int(model[0, which])):
+        at = 0
+        for _ in range(DEPTH):
+            at = 2 * at + 1 + (phi[int(model[tree, at])] > model[tree, THRESHOLDS + at])
+        total += model[tree, LEAVES + at - SPLITS]
     return total  # type: ignore[no-any-return]

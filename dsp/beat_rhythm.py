@@ -2,39 +2,50 @@
 
 import math
 
-import numpy as np
-
 from dsp import beat_state as b
-from dsp.beat_state import State
+from dsp.beat_state import State, Work
 from dsp.kernels import Floats, kernel
 
-ALIKE_SLOW = b.FEATURES.index("alike slow")
+NEAR = math.exp(b.ALIKE)
 
 
 @kernel
-def median(values: Floats) -> float:
-    """Return the median of a few values (sorted in place)."""
-    values.sort()
+def sort(values: Floats) -> None:
+    """Sort a few values in place."""
+    for i in range(1, len(values)):
+        value = values[i]
+        k = i
+        while k > 0 and values[k - 1] > value:
+            values[k] = values[k - 1]
+            k -= 1
+        values[k] = value
+
+
+@kernel
+def middle(values: Floats) -> float:
+    """Return the median of values that are sorted."""
     n = len(values)
     return 0.5 * (values[(n - 1) // 2] + values[n // 2])  # type: ignore[no-any-return]
 
 
 @kernel
-def irregularity(rr: Floats) -> float:
+def irregularity(rr: Floats, room: Floats) -> float:
     """Return how irregular intervals (latest first) are: the median change from one to the next, relative.
 
     The least of the changes over one, two and three intervals counts: bigeminy and trigeminy are regular.
+    `room` is of that length.
     """
-    least = 1.0
     n = len(rr)
-    for lag in range(1, 4):
-        if n - lag < 3:
-            break
-        change = np.empty(n - lag)
+    if n < 4:
+        return 0.0
+    least = math.e
+    for lag in range(1, min(3, n - 3) + 1):
         for k in range(n - lag):
-            change[k] = abs(math.log(rr[k] / rr[k + lag]))
-        least = min(least, median(change))
-    return least if n >= 4 else 0.0
+            older, newer = rr[k + lag], rr[k]
+            room[k] = newer / older if newer > older else older / newer
+        sort(room[: n - lag])
+        least = min(least, middle(room[: n - lag]))
+    return math.log(least)
 
 
 @kernel
@@ -48,80 +59,85 @@ def alike(rr: Floats) -> float:
         return 1.0
     same = 0
     for i in range(n):
+        low, high = rr[i] / NEAR, rr[i] * NEAR
         for k in range(i):
-            same += abs(math.log(rr[i] / rr[k])) < b.ALIKE
+            same += (low < rr[k]) & (rr[k] < high)
     return 2.0 * same / (n * (n - 1))
 
 
 @kernel
-def context(st: State, i: int, known: int, cfg: b.Config, phi: Floats, at: int) -> float:
-    """Write the rhythm features of beat i from phi[at] on, and return its RR / timely interval.
+def lateness(rr: float, past: Floats, phi: Floats) -> None:
+    """Write how an interval compares with the late ones of `past`, those between beats of the dominant shape.
 
-    `known` is the input sample up to which everything is known. Unknown ratios are 1.
+    Where most beats are early (sick sinus, long atrial runs) no mean tells the sinus interval; the late ones
+    do. `past` is sorted in place. Written are: rr to the late interval, that to the median, and which part
+    of the long intervals is
+    double the early one (dropped beats: the short intervals are the sinus rhythm).
     """
-    beats = st.beats
-    own = beats[b.row(i)]
-    rr = own[b.B_RR]
-    past = np.empty(b.N_PAST)
-    n = 0
-    longest = 0.0
-    nearest = 1.0
-    for k in range(i - 1, max(-1, i - b.N_PAST - 1), -1):
-        r = beats[b.row(k)]
-        if r[b.B_RR] > 0.0:
-            past[n] = r[b.B_RR]
-            if n < 8:
-                longest = max(longest, past[n])
-                if rr > 0.0:
-                    nearest = min(nearest, abs(math.log(rr / past[n])))
-            n += 1
-    ref = st.v[b.TIMELY_RR]
-    m8 = median(past[: min(n, 8)].copy()) if n else 0.0
-    irregular = irregularity(past[: min(n, 20)])
-    m32 = median(past[:n]) if n else 0.0
-    slow = st.v[b.SLOW_RR]
+    phi[b.RR_LATE] = phi[b.LATE_TO_USUAL] = 1.0
+    phi[b.DOUBLED] = 0.0
+    n = len(past)
+    if n < 4:
+        return
+    sort(past)
+    late, early = past[int(b.LATE_PART * (n - 1))], past[int(b.EARLY_PART * (n - 1))]
+    if rr > 0.0:
+        phi[b.RR_LATE] = rr / late
+    phi[b.LATE_TO_USUAL] = late / middle(past)
+    long = double = 0.0
+    for r in past:
+        if r > b.LONG * early:
+            long += 1.0
+            double += abs(r - 2.0 * early) < 2.0 * b.DOUBLE * early
+    phi[b.DOUBLED] = double / max(long, 1.0)
+
+
+@kernel
+def context(st: State, i: int, wk: Work) -> float:
+    """Write the rhythm features of beat i, and return its RR / timely interval. Unknown ratios are 1."""
+    beats, phi, past, sinus = st.beats, wk.phi, wk.past, wk.sinus
+    rr = beats[b.row(i), b.B_RR]
+    dominant = st.n[b.DOMINANT]
+    n = n_sinus = 0
     mean = 0.0
-    for k in range(n):
-        mean += min(past[k], b.LONG_RR_S) / n
-    previous = beats[b.row(i - 1)][b.B_RR] if i > 0 else 0.0
-    usual = m32 if m32 > 0.0 else rr if rr > 0.0 else 0.8
-    following = (known - own[b.B_R]) / cfg.fs
-    if i + 1 < st.n[b.BEATS]:
-        following = (beats[b.row(i + 1)][b.B_R] - own[b.B_R]) / cfg.fs
-    ok = rr > 0.0
-    phi[at] = rr / m8 if ok and m8 > 0.0 else 1.0
-    phi[at + 1] = rr / m32 if ok and m32 > 0.0 else 1.0
-    phi[at + 2] = rr / slow if ok and slow > 0.0 else 1.0
-    if ref <= 0.0:
-        ref = mean
-    ratio = rr / ref if ok and ref > 0.0 else 1.0
-    phi[at + 3] = ratio
-    phi[at + 4] = beats[b.row(i - 1)][b.B_RATIO] if i > 0 else 1.0
-    phi[at + 5] = rr / previous if ok and previous > 0.0 else 1.0
-    phi[at + 6] = min(following / usual, 1.2)
-    phi[at + 7] = rr if ok else usual
-    phi[at + 8] = irregular
-    phi[at + 9] = m8 / m32 if m32 > 0.0 else 1.0
-    phi[at + 10] = min(float(n), float(b.N_PAST))
-    off = 0
-    for k in range(i - 1, max(-1, i - 11), -1):
-        off += beats[b.row(k)][b.B_TEMPLATE] != st.n[b.DOMINANT]
-    phi[at + 11] = off / 10.0
-    phi[at + 12] = beats[b.row(i - 1)][b.B_RHO] if i > 0 else 1.0
-    phi[at + 13] = longest / usual if longest > 0.0 else 1.0
-    phi[at + 14] = nearest
-    phi[at + 15] = 1.0 if i > 0 and beats[b.row(i - 1)][b.B_TEMPLATE] == st.n[b.DOMINANT] else 0.0
-    phi[at + 16] = alike(past[: min(n, b.ALIKE_BEATS)])
-    part = max(1.0 / (i + 1.0), 1.0 / b.ALIKE_SLOW_BEATS)
-    st.v[b.ALIKE_SLOW] += part * (phi[at + 16] - st.v[b.ALIKE_SLOW])
-    phi[ALIKE_SLOW] = st.v[b.ALIKE_SLOW]
-    phi[at + 17] = rr / mean if ok and mean > 0.0 else 1.0
+    for k in range(i - 1, max(-1, i - b.N_PAST - 1), -1):
+        own, before = beats[b.row(k)], beats[b.row(k - 1)]
+        if own[b.B_RR] > 0.0:
+            past[n] = own[b.B_RR]
+            mean += min(past[n], b.LONG_RR_S)
+            if own[b.B_TEMPLATE] == dominant and before[b.B_TEMPLATE] == dominant:
+                sinus[n_sinus] = min(past[n], b.LONG_RR_S)
+                n_sinus += 1
+            n += 1
+    mean /= max(n, 1)
+    phi[b.IRREGULARITY] = irregularity(past[: min(n, 20)], wk.some)
+    phi[b.ALIKE_NOW] = alike(past[: min(n, b.ALIKE_BEATS)])
+    v = st.v
+    v[b.ALIKE_SLOW] += max(1.0 / (i + 1.0), 1.0 / b.ALIKE_SLOW_BEATS) * (phi[b.ALIKE_NOW] - v[b.ALIKE_SLOW])
+    phi[b.ALIKE_LONG] = v[b.ALIKE_SLOW]
+    lateness(rr, sinus[:n_sinus], phi)
+    phi[b.RR_8] = phi[b.RR_MEAN] = phi[b.RR_TO_PREVIOUS] = phi[b.RR_PREVIOUS_RATIO] = phi[b.PREVIOUS_RHO] = (
+        1.0
+    )
+    ratio = 1.0
+    if i > 0:
+        previous = beats[b.row(i - 1)]
+        phi[b.RR_PREVIOUS_RATIO], phi[b.PREVIOUS_RHO] = previous[b.B_RATIO], previous[b.B_RHO]
+        if rr > 0.0 and previous[b.B_RR] > 0.0:
+            phi[b.RR_TO_PREVIOUS] = rr / previous[b.B_RR]
+    if rr > 0.0 and n > 0:
+        few = past[: min(n, 8)]
+        sort(few)
+        phi[b.RR_8] = rr / middle(few)
+        phi[b.RR_MEAN] = rr / mean
+        ratio = rr / (v[b.TIMELY_RR] if v[b.TIMELY_RR] > 0.0 else mean)
+    phi[b.RR_TIMELY] = ratio
     return ratio
 
 
 @kernel
 def remember_interval(st: State, i: int) -> None:
-    """Let the slow mean and the timely interval follow beat i, whose template is known.
+    """Let the timely interval follow beat i, whose template is known.
 
     The timely interval is the one that a sinus beat would have: it follows intervals near it between beats
     of the dominant shape within a few beats, and any other only slowly: a run of early beats stays early.
@@ -129,12 +145,8 @@ def remember_interval(st: State, i: int) -> None:
     v = st.v
     own = st.beats[b.row(i)]
     rr = min(own[b.B_RR], b.LONG_RR_S)
-    if rr <= 0.0:
-        return
-    v[b.SLOW_N] = min(v[b.SLOW_N] + 1.0, b.SLOW_BEATS)
-    v[b.SLOW_RR] += (rr - v[b.SLOW_RR]) / v[b.SLOW_N]
     dominant = st.n[b.DOMINANT]
-    if own[b.B_TEMPLATE] != dominant or st.beats[b.row(i - 1)][b.B_TEMPLATE] != dominant:
+    if rr <= 0.0 or own[b.B_TEMPLATE] != dominant or st.beats[b.row(i - 1)][b.B_TEMPLATE] != dominant:
         return
     v[b.TIMELY_N] += 1.0
     timely = v[b.TIMELY_RR]

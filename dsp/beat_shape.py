@@ -5,8 +5,8 @@ import math
 import numpy as np
 
 from dsp import beat_state as b
-from dsp.beat_state import State
-from dsp.kernels import Floats, Ints, kernel
+from dsp.beat_state import State, Work
+from dsp.kernels import Floats, Ring, kernel
 
 
 @kernel
@@ -56,7 +56,7 @@ def lead_weights(x: Floats, st: State, cfg: b.Config, out: Floats) -> None:
 
 
 @kernel
-def correlate(x: Floats, y: Ints, weight: Floats, first: int, last: int, lag: int, out: Floats) -> None:
+def correlate(x: Floats, y: Ring, weight: Floats, first: int, last: int, lag: int, out: Floats) -> None:
     """Correlate leads of x, moved by lag, with those of y over first..last; each piece about its mean.
 
     out gets: product, energy of x, energy of y (weighted sums), and the worst lead's correlation.
@@ -87,38 +87,71 @@ def correlate(x: Floats, y: Ints, weight: Floats, first: int, last: int, lag: in
 
 
 @kernel
-def align(x: Floats, y: Ints, weight: Floats, cfg: b.Config, best: Floats) -> int:
-    """Return the lag at which the QRS complex of x fits template y best; `best` as `correlate` says."""
+def align(x: Floats, y: Ring, weight: Floats, cfg: b.Config, wk: Work) -> int:
+    """Return the lag at which the QRS complex of x fits template y best.
+
+    `Work.best` gets what `correlate` says, but for the worst lead. All lags go together: their products in
+    one pass over y, their energies as sums that slide over x.
+    """
     first, last = cfg.left - int(b.QRS_LEFT_S * cfg.rate), cfg.left + int(b.QRS_RIGHT_S * cfg.rate)
     reach = int(b.LAG_S * cfg.rate)
-    trial = np.empty(4)
+    lags, count, begin = 2 * reach + 1, last - first + 1, first - reach
+    product, energy, piece = wk.lags[:lags], wk.lags[lags : 2 * lags], wk.piece
+    product[:] = 0.0
+    energy[:] = 0.0
+    own = 0.0
+    for lead in range(len(x)):
+        w = weight[lead]
+        if w <= 0.0:
+            continue
+        row = x[lead, begin : last + reach + 1]
+        sy = yy = sx = xx = 0.0
+        for j in range(count):
+            u, v = row[j], np.float64(y[lead, first + j])
+            piece[j] = v
+            sy += v
+            yy += v * v
+            sx += u
+            xx += u * u
+        mean = sy / count
+        own += w * (yy - sy * mean)
+        for k in range(lags):
+            energy[k] += w * (xx - sx * sx / count)
+            if k + 1 < lags:
+                gone, come = row[k], row[k + count]
+                sx += come - gone
+                xx += come * come - gone * gone
+        for j in range(count):
+            v = w * (piece[j] - mean)
+            for k in range(lags):
+                product[k] += row[j + k] * v
     where, most = 0, -2.0
-    for lag in range(-reach, reach + 1):
-        correlate(x, y, weight, first, last, lag, trial)
-        rho = trial[0] / math.sqrt(max(trial[1] * trial[2], 1e-12))
+    for k in range(lags):
+        rho = product[k] / math.sqrt(max(energy[k] * own, 1e-12))
         if rho > most:
-            where, most = lag, rho
-            best[:] = trial
-    return where
+            where, most = k, rho
+    wk.best[0], wk.best[1], wk.best[2] = product[where], energy[where], own
+    return where - reach
 
 
 @kernel
-def extent(x: Floats, weight: Floats, cfg: b.Config, out: Floats) -> None:
-    """Measure out = width in s, mean frequency in Hz, activity before as part of that within, onset.
+def extent(x: Floats, weight: Floats, cfg: b.Config, slope: Floats, out: Floats) -> None:
+    """Measure out = width in s, mean frequency in Hz, activity before as part of that within.
 
-    The width holds the middle 90 % of the squared slope: no baseline is needed for it.
+    The width holds the middle 90 % of the squared slope: no baseline is needed for it. `slope` is room for
+    a beat.
     """
     first = cfg.left - int(b.WIDTH_LEFT_S * cfg.rate)
     last = cfg.left + int(b.WIDTH_RIGHT_S * cfg.rate)
-    slope = np.zeros(x.shape[1])
-    total = early = 0.0
-    for j in range(1, x.shape[1]):
-        for lead in range(len(x)):
+    slope[: last + 1] = 0.0
+    for lead in range(len(x)):
+        for j in range(1, last + 1):
             slope[j] += weight[lead] * (x[lead, j] - x[lead, j - 1]) ** 2
-        if first <= j <= last:
-            total += slope[j]
-        elif j < first:
-            early += slope[j]
+    total = early = 0.0
+    for j in range(1, first):
+        early += slope[j]
+    for j in range(first, last + 1):
+        total += slope[j]
     early *= (last - first) / max(first - 1.0, 1.0)
     # Where the running sum passes 5 % and 95 %, between samples.
     onset, offset = float(first), float(last)
@@ -141,7 +174,6 @@ def extent(x: Floats, weight: Floats, cfg: b.Config, out: Floats) -> None:
     out[0] = (offset - onset) / cfg.rate
     out[1] = math.sqrt(total / max(energy, 1e-9)) * cfg.rate / (2 * math.pi)
     out[2] = early / max(total, 1e-9)
-    out[3] = (onset - cfg.left) / cfg.rate
 
 
 @kernel
@@ -149,11 +181,15 @@ def sharpness(st: State, at: int, cfg: b.Config) -> tuple[float, float]:
     """Return the sharpest pulse before the beat about inner sample `at` and what the complex has, mV."""
     ring = len(st.sharp)
     before = within = 0.0
-    edge = int(0.025 * cfg.rate)
-    for j in range(at - int(0.16 * cfg.rate), at - edge):
-        before = max(before, np.float64(st.sharp[j % ring]))
-    for j in range(at - edge, at + int(0.06 * cfg.rate)):
-        within = max(within, np.float64(st.sharp[j % ring]))
+    edge, begin, end = int(0.025 * cfg.rate), int(0.16 * cfg.rate), int(0.06 * cfg.rate)
+    slot = (at - begin) % ring
+    for j in range(-begin, end):
+        value = np.float64(st.sharp[slot])
+        if j < -edge:
+            before = max(before, value)
+        else:
+            within = max(within, value)
+        slot = slot + 1 if slot + 1 < ring else 0
     return before, within
 
 
@@ -191,13 +227,14 @@ def join(
 
 
 @kernel
-def merge(st: State, t: int, i: int, weight: Floats, cfg: b.Config) -> int:
+def merge(st: State, t: int, i: int, cfg: b.Config, wk: Work) -> int:
     """Unite template t with the dominant one if they have become alike; returns which it is now."""
     stats, dominant = st.stats, int(st.n[b.DOMINANT])
     if t == dominant or stats[dominant, b.S_COUNT] <= 0.0 or stats[t, b.S_N] < 2.0:
         return t
-    best = np.zeros(4)
-    lag = align(st.templates[t], st.templates[dominant], weight, cfg, best)
+    best = wk.best
+    wk.other[:] = st.templates[t]
+    lag = align(wk.other, st.templates[dominant], wk.weight, cfg, wk)
     size = best[1] / max(best[2], 1e-9)
     if best[0] < b.MERGE * math.sqrt(best[1] * best[2]) or not b.SMALLER < size < b.LARGER:
         return t
@@ -232,7 +269,8 @@ def choose_dominant(st: State) -> None:
             continue
         if stats[t, b.S_RATIO] < b.PREMATURE:
             value *= 0.25
-        value *= min(1.0, (narrow / max(stats[t, b.S_WIDTH], 0.03)) ** b.NARROW)
+        narrower = min(1.0, narrow / max(stats[t, b.S_WIDTH], 0.03))
+        value *= narrower * narrower * narrower
         if t == st.n[b.DOMINANT]:
             value *= 1.3
         if value > most:

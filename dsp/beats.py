@@ -14,11 +14,13 @@ from dsp.beat_front import feed
 from dsp.beat_judge import Out, judge
 from dsp.beat_model import Model, load
 from dsp.beat_state import State
-from dsp.kernels import Floats, kernel
+from dsp.kernels import Floats, Ints, Ring, kernel
 
-_VERSION = 2
+_VERSION = 3
 _BLOCK_S = 0.5
 _LAST = 1 << 62
+_NO_TRACE = np.empty((0, b.N_PHI))
+_NO_CLASSES = np.empty((0, 4), np.int64)
 
 
 class BeatClassifier:
@@ -44,7 +46,9 @@ class BeatClassifier:
         self.n_sig = n_sig
         self.delay_s = b.WAIT_S
         self._config = b.configuration(self.fs)
-        self._state = b.empty_state(n_sig, self._config)
+        self._memory = b.empty_memory(n_sig, self._config)
+        self._room = np.zeros(b.work_size(n_sig, self._config))
+        self._out = np.empty((2 * b.N_BEATS, 4), np.int64)
         self._model = load() if model is None else model
 
     def process(self, x: ArrayLike, beats: Floats) -> NDArray[np.int64]:
@@ -63,17 +67,18 @@ class BeatClassifier:
             (n, 4): sample of the R peak, last sample the decision needed, index into `SYMBOLS`, number
             of the template (-1: none); in rising order of both samples.
         """
-        return self._process(x, beats, np.empty((0, b.N_PHI)))
+        return self._process(x, beats, _NO_TRACE)
 
     def _process(self, x: ArrayLike, beats: Floats, trace: Floats) -> NDArray[np.int64]:
         samples = np.ascontiguousarray(x, dtype=np.float64)
-        out = Out(np.empty((len(beats) + b.N_BEATS, 4), np.int64), np.zeros(1, np.int64), trace)
-        run(samples, beats, self._state, self._config, self._model, out)
-        return out.i[: out.n[0]]
+        if len(beats) + b.N_BEATS > len(self._out):
+            self._out = np.empty((2 * len(beats) + b.N_BEATS, 4), np.int64)
+        told = run(samples, beats, *self._memory, self._config, self._model, self._room, self._out, trace)
+        return self._out[:told].copy() if told else _NO_CLASSES
 
     def snapshot(self) -> bytes:
         """Return the whole state; a classifier that restores it continues bit for bit."""
-        return kernels.save(self._header(), self._state)
+        return kernels.save(self._header(), self._memory)
 
     def restore(self, snapshot: bytes) -> None:
         """Take over a state made by `snapshot` of a classifier with the same `fs` and `n_sig`.
@@ -83,16 +88,35 @@ class BeatClassifier:
         ValueError
             It is no such snapshot; the classifier is left as it was.
         """
-        kernels.load(snapshot, self._header(), self._state)
+        kernels.load(snapshot, self._header(), self._memory)
 
     def _header(self) -> bytes:
         return kernels.header(b"LWBC", _VERSION, self.n_sig, self.fs)
 
 
 @kernel
-def run(x: Floats, found: Floats, st: State, cfg: b.Config, model: Model, out: Out) -> None:
-    """Take samples and beats (sample, detected, quality) in the order in which they became known."""
-    n = st.n
+def run(
+    x: Floats,
+    found: Floats,
+    n: Ints,
+    floats: Floats,
+    rings: Ring,
+    config: Floats,
+    model: Model,
+    room: Floats,
+    told: Ints,
+    trace: Floats,
+) -> int:
+    """Take samples and beats (sample, detected, quality) in the order in which they became known.
+
+    Returns how many classes stand in `told`. `n`, `floats` and `rings` are `beat_state.Memory`.
+    """
+    n_sig = x.shape[1]
+    cfg = b.named(config)
+    st = b.state(b.Memory(n, floats, rings), n_sig, cfg)
+    wk = b.work(room, n_sig, cfg)
+    out = Out(told, trace)
+    n[b.TOLD] = 0
     origin = n[b.IN]
     block = max(1, int(_BLOCK_S * cfg.rate)) * cfg.step
     at = k = 0
@@ -106,16 +130,19 @@ def run(x: Floats, found: Floats, st: State, cfg: b.Config, model: Model, out: O
         stop = min(len(x), max(at, due + 1 - origin))
         while at < stop:
             piece = min(stop, at + block)
-            feed(x, at, piece, st, cfg)
+            feed(x, at, piece, st, cfg, wk.mended)
             at = piece
         if beat:
             add(st, found[k], cfg)
             k += 1
         elif due < origin + len(x):
-            judge(st, n[b.JUDGED], max(due, int(st.beats[b.row(n[b.JUDGED]), b.B_DETECTED])), cfg, model, out)
+            known = max(due, int(st.beats[b.row(n[b.JUDGED]), b.B_DETECTED]))
+            judge(st, n[b.JUDGED], known, cfg, model, wk, out)
             n[b.JUDGED] += 1
         else:
-            return
+            count = n[b.TOLD]
+            n[b.TOLD] = 0
+            return count  # type: ignore[no-any-return]
 
 
 @kernel
