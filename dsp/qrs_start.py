@@ -78,8 +78,6 @@ def two_largest(st: State, sig: int, column: int, rate: float, clear: float) -> 
         fresh = st.fresh[sig, k % q.N_FRESH]
         if fresh[q.F_M] < first or fresh[q.F_AMPLITUDE] < q.MIN_AMPLITUDE or fresh[q.F_CREST] < clear:
             continue
-        if fresh[q.F_STEP] > q.LEVEL:
-            continue
         height = fresh[column] if column > 0 else fresh[q.F_SLOW] + fresh[q.F_FAST]
         if height > largest:
             largest, second = height, largest

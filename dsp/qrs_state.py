@@ -53,7 +53,7 @@ T_WAVE_S = 0.36
 T_REACH_S = 0.36  # the T wave of a slow heart has its peak no later; an early wide complex comes later
 UPSET_S, UPSET = 0.28, 1.3  # a peak so soon after a beat, and so much larger, unmasks a P wave
 MIN_AMPLITUDE = 0.15  # IEC 60601-2-27: nothing smaller is a QRS complex
-MIN_STRENGTH = 0.1
+MIN_STRENGTH = 0.05
 NOISE_MIN = 0.05  # the noise level is never taken for less, of the QRS level
 SNR_POWER = 2.0  # channels weigh by (QRS / noise - 1) to this power
 BACK_RR = 1.6  # search-back after so many mean RR
@@ -75,7 +75,6 @@ RELEARN_RATIO = 0.15  # smaller peaks than this part of the last level are no QR
 RELEARN_FAST = (
     0.25  # the same for the amplitude (mV) of a fast rhythm: wide complexes have little in the bands
 )
-LEVEL = 0.7  # what leaves the line higher or lower by more of its height is a step and teaches no levels
 SOME = 0.35  # a lone complex must be this much above everything else
 
 KEPT = 10  # samples of the mended line
