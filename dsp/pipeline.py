@@ -24,7 +24,7 @@ from leadwire.errors import BugError, MessageRejected
 from leadwire.model import RhythmEpisode, SampleChunk, StreamEvent
 from leadwire.settings import Limits
 
-SNAPSHOT_VERSION = 1
+SNAPSHOT_VERSION = 2
 GAP_FED_S = 6.0
 """Of a gap so much is fed as missing samples: enough for every condition to begin, end or give up."""
 
