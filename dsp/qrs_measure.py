@@ -2,9 +2,11 @@
 
 import math
 
+import numpy as np
+
 from dsp import qrs_state as q
-from dsp.kernels import Floats, kernel
-from dsp.qrs_shape import lead_weight, locate
+from dsp.kernels import Floats, Ring, kernel
+from dsp.qrs_shape import lead_weight, locate, unroll
 from dsp.qrs_state import State
 
 
@@ -44,13 +46,7 @@ def measure(st: State, cand: Floats, cfg: q.Config) -> None:
             break
     cand[q.K_R] = where
     edge = int(0.13 * cfg.rate)
-    ring = len(st.detection)
-    total = most = 0.0
-    for j in range(at - 2 * edge, at - edge):
-        value = st.detection[j % ring]
-        total += value
-        most = max(most, value)
-    cand[q.K_PRE], cand[q.K_PRE_MOST] = total / edge, most
+    cand[q.K_PRE], cand[q.K_PRE_MOST] = activity(st.detection, at - 2 * edge, edge)
     cand[q.K_RHO] = cand[q.K_RHO_LOW] = cand[q.K_RHO_BEST] = cand[q.K_SCALE] = 0.0
     cand[q.K_TEMPLATE], cand[q.K_LAG] = -1.0, 0.0
 
@@ -58,38 +54,40 @@ def measure(st: State, cand: Floats, cfg: q.Config) -> None:
 @kernel
 def measure_after(st: State, cand: Floats, m: int, rate: float) -> None:
     """Measure what has come after the candidate until inner sample m."""
-    ring = len(st.detection)
     first = int(cand[q.K_M]) + int(0.13 * rate)
+    cand[q.K_POST], cand[q.K_POST_MOST] = activity(st.detection, first, m + 1 - first)
+
+
+@kernel
+def activity(detection: Ring, first: int, n: int) -> tuple[float, float]:
+    """Return mean and largest value of the detection function at n inner samples from `first` on."""
+    ring = len(detection)
+    slot = first % ring
     total = most = 0.0
-    for j in range(first, m + 1):
-        value = st.detection[j % ring]
-        total += value
-        most = max(most, value)
-    cand[q.K_POST], cand[q.K_POST_MOST] = total / (m + 1 - first), most
+    for _ in range(n):
+        total += detection[slot]
+        most = max(most, detection[slot])
+        slot = slot + 1 if slot + 1 < ring else 0
+    return total / n, most
 
 
 @kernel
 def shape(st: State, cand: Floats, sig: int, where: int, middle: int, rate: float) -> None:
     """Measure steepness (mV/s), width at half height (s) and the swing (mV p-p) of the line before it."""
-    low = st.low
-    ring = low.shape[1]
+    begin = middle - int(0.35 * rate)
+    line = np.empty(int(0.35 * rate) + int(q.AFTER_S * rate) + 1)
+    unroll(st.low, sig, begin, line)
+    first, reach = int(0.35 * rate) - int(q.BEFORE_S * rate), max(1, int(0.01 * rate))
     steepest = 0.0
-    reach = max(1, int(0.01 * rate))
-    for j in range(middle - int(q.BEFORE_S * rate), middle + int(q.AFTER_S * rate) - reach + 1):
-        steepest = max(steepest, abs(low[sig, (j + reach) % ring] - low[sig, j % ring]))
+    for j in range(first, len(line) - reach):
+        steepest = max(steepest, abs(line[j + reach] - line[j]))
     cand[q.K_SLOPE] = steepest * rate / reach
-    least = most = low[sig, (middle - int(0.1 * rate)) % ring]
-    for j in range(middle - int(0.35 * rate), middle - int(0.1 * rate)):
-        value = low[sig, j % ring]
-        least, most = min(least, value), max(most, value)
-    cand[q.K_SWING] = most - least
-    first, last = middle - int(q.BEFORE_S * rate), middle + int(q.AFTER_S * rate)
-    base = low[sig, first % ring]
-    half = 0.5 * abs(low[sig, where % ring] - base)
+    before = line[: int(0.35 * rate) - int(0.1 * rate) + 1]
+    cand[q.K_SWING] = before.max() - before.min()
+    half = 0.5 * abs(line[where - begin] - line[first])
     count = 0
-    for j in range(first, last + 1):
-        if abs(low[sig, j % ring] - base) > half:
-            count += 1
+    for j in range(first, len(line)):
+        count += abs(line[j] - line[first]) > half
     cand[q.K_WIDTH] = count / rate
 
 

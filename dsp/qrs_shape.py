@@ -5,8 +5,18 @@ import math
 import numpy as np
 
 from dsp import qrs_state as q
-from dsp.kernels import Floats, kernel
+from dsp.kernels import Floats, Ring, kernel
 from dsp.qrs_state import State
+
+
+@kernel
+def unroll(rings: Ring, sig: int, first: int, out: Floats) -> None:
+    """Copy what row sig of `rings` holds from inner sample `first` on: many steps through a ring are slow."""
+    size = rings.shape[1]
+    slot = first % size
+    for j in range(len(out)):
+        out[j] = rings[sig, slot]
+        slot = slot + 1 if slot + 1 < size else 0
 
 
 @kernel
@@ -19,27 +29,25 @@ def locate(st: State, sig: int, middle: int, rate: float) -> tuple[int, float, f
     amplitude: EP Limited's baseline-shift check as a number. What begins where a gap has ended was cut in
     two by it: its amplitude is 0.
     """
-    low = st.low
-    ring = low.shape[1]
-    first = middle - int(q.BEFORE_S * rate)
-    last = middle + int(q.AFTER_S * rate)
-    least = most = low[sig, first % ring]
-    lowest = highest = first
-    for j in range(first + 1, last + 1):
-        value = low[sig, j % ring]
-        if value < least:
-            least, lowest = value, j
-        if value > most:
-            most, highest = value, j
     near, far = int(0.09 * rate), int(0.13 * rate)
+    line = np.empty(2 * far + 1)
+    unroll(st.low, sig, middle - far, line)
+    first = far - int(q.BEFORE_S * rate)
+    least = most = line[first]
+    lowest = highest = first
+    for j in range(first + 1, far + int(q.AFTER_S * rate) + 1):
+        if line[j] < least:
+            least, lowest = line[j], j
+        if line[j] > most:
+            most, highest = line[j], j
     before = after = 0.0
     for j in range(near, far + 1):
-        before += low[sig, (middle - j) % ring]
-        after += low[sig, (middle + j) % ring]
+        before += line[far - j]
+        after += line[far + j]
     before /= far - near + 1
     after /= far - near + 1
     amplitude = most - least
-    where = highest if most - before >= q.UPRIGHT * (before - least) else lowest
+    where = middle - far + (highest if most - before >= q.UPRIGHT * (before - least) else lowest)
     if abs(where - st.lead[sig, q.RESUMED]) < q.RESUME_S * rate:
         amplitude = 0.0
     return where, amplitude, abs(after - before) / max(amplitude, 0.01)
@@ -53,6 +61,33 @@ def lead_weight(st: State, sig: int) -> float:
 
 
 @kernel
+def energies(piece: Floats, length: int, weight: float, out: Floats) -> None:
+    """Add the weighted energy of each stretch of `length` in `piece` to `out`, one a lag."""
+    total = 0.0
+    for j in range(length):
+        total += piece[j] * piece[j]
+    out[0] += weight * total
+    for k in range(1, len(out)):
+        total += piece[k + length - 1] ** 2 - piece[k - 1] ** 2
+        out[k] += weight * max(total, 1e-12)
+
+
+@kernel
+def slide(piece: Floats, templates: Ring, t: int, sig: int, weight: float, out: Floats) -> float:
+    """Add the weighted products of a template with `piece`, at all lags at once, to row t of `out`.
+
+    Returns the template's own weighted energy.
+    """
+    own = 0.0
+    for j in range(templates.shape[2]):
+        known = weight * templates[t, sig, j]
+        own += known * templates[t, sig, j]
+        for k in range(q.N_LAGS):
+            out[t, k] += known * piece[j + k]
+    return own
+
+
+@kernel
 def compare(st: State, cand: Floats, middle: int, low_middle: int) -> None:
     """Note the candidate's best normalized correlation with a template, over a few lags, all leads.
 
@@ -62,48 +97,33 @@ def compare(st: State, cand: Floats, middle: int, low_middle: int) -> None:
     """
     n_sig, ring = st.band.shape
     length = st.templates.shape[2]
-    begin = middle - length // 2
     own, weights = np.zeros(q.N_TEMPLATES), np.zeros(n_sig)
+    energy, products = np.zeros(q.N_LAGS), np.zeros((q.N_TEMPLATES, q.N_LAGS))
+    piece = np.empty(length + q.N_LAGS - 1)
     for sig in range(n_sig):
         weight = lead_weight(st, sig)
         if weight < 1e-3:
             continue
         weights[sig] = weight / st.chan[2 * sig, q.QRS] ** 2
+        unroll(st.band, sig, middle - length // 2 - q.LAGS, piece)
+        energies(piece, length, weights[sig], energy)
         for t in range(q.N_TEMPLATES):
-            total = 0.0
-            for j in range(length):
-                total += st.templates[t, sig, j] ** 2
-            own[t] += weights[sig] * total
+            if st.uses[t, q.U_COUNT] >= 1:
+                own[t] += slide(piece, st.templates, t, sig, weights[sig], products)
     best = 0.0
-    for lag in range(-q.LAGS, q.LAGS + 1):
-        energy = 0.0
-        for sig in range(n_sig):
-            slot, total = (begin + lag) % ring, 0.0
-            for _ in range(length):
-                total += st.band[sig, slot] ** 2
-                slot = slot + 1 if slot + 1 < ring else 0
-            energy += weights[sig] * total
+    for k in range(q.N_LAGS):
         for t in range(q.N_TEMPLATES):
-            if st.uses[t, q.U_COUNT] < 1:
-                continue
-            product = 0.0
-            for sig in range(n_sig):
-                slot, total = (begin + lag) % ring, 0.0
-                for j in range(length):
-                    total += st.templates[t, sig, j] * st.band[sig, slot]
-                    slot = slot + 1 if slot + 1 < ring else 0
-                product += weights[sig] * total
-            if product > 0.0 and product > best * math.sqrt(energy * own[t]):
-                best = product / math.sqrt(energy * own[t])
+            if products[t, k] > 0.0 and products[t, k] > best * math.sqrt(energy[k] * own[t]):
+                best = products[t, k] / math.sqrt(energy[k] * own[t])
                 cand[q.K_TEMPLATE] = t
-                cand[q.K_LAG] = lag
-                cand[q.K_SCALE] = 0.5 * math.log(energy / own[t])
+                cand[q.K_LAG] = k - q.LAGS
+                cand[q.K_SCALE] = 0.5 * math.log(energy[k] / own[t])
     cand[q.K_RHO] = best
     t = int(cand[q.K_TEMPLATE])
     if t < 0:
         return
     begin = low_middle - length // 2 + int(cand[q.K_LAG])
-    product, energy, known = 0.0, 1e-12, 1e-12
+    product, power, known = 0.0, 1e-12, 1e-12
     cand[q.K_RHO_BEST] = -1.0
     for sig in range(n_sig):
         if weights[sig] == 0.0:
@@ -121,10 +141,10 @@ def compare(st: State, cand: Floats, middle: int, low_middle: int) -> None:
         a -= mean * other / length
         b, c = max(b - mean**2 / length, 1e-9), max(c - other**2 / length, 1e-9)
         product += weights[sig] * a
-        energy += weights[sig] * b
+        power += weights[sig] * b
         known += weights[sig] * c
         cand[q.K_RHO_BEST] = max(cand[q.K_RHO_BEST], a / math.sqrt(b * c))
-    cand[q.K_RHO_LOW] = product / math.sqrt(energy * known)
+    cand[q.K_RHO_LOW] = product / math.sqrt(power * known)
 
 
 @kernel

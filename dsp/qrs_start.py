@@ -8,10 +8,12 @@ its mean.
 
 import math
 
+import numpy as np
+
 from dsp import qrs_state as q
 from dsp.kernels import Floats, kernel
 from dsp.qrs_judge import level
-from dsp.qrs_shape import locate
+from dsp.qrs_shape import energies, locate, slide, unroll
 from dsp.qrs_state import State
 
 
@@ -47,15 +49,19 @@ def likeness(st: State, sig: int, before: int, at: int, cfg: q.Config) -> float:
     shift = cfg.band_delay - cfg.peak_delay
     if before + shift - half - q.LAGS <= st.n[q.M] - ring:
         return 0.0
+    length = 2 * half + 1
+    own, piece = np.empty((1, 1, length), np.float32), np.empty(length + q.N_LAGS - 1)
+    slot = (at + shift - half) % ring
+    for j in range(length):
+        own[0, 0, j] = st.band[sig, slot]
+        slot = slot + 1 if slot + 1 < ring else 0
+    unroll(st.band, sig, before + shift - half - q.LAGS, piece)
+    energy, products = np.zeros(q.N_LAGS), np.zeros((1, q.N_LAGS))
+    energies(piece, length, 1.0, energy)
+    second = slide(piece, own, 0, 0, 1.0, products) + 1e-12
     best = 0.0
-    for lag in range(-q.LAGS, q.LAGS + 1):
-        product, first, second = 0.0, 1e-12, 1e-12
-        for j in range(shift - half, shift + half + 1):
-            a, b = st.band[sig, (before + j + lag) % ring], st.band[sig, (at + j) % ring]
-            product += a * b
-            first += a * a
-            second += b * b
-        best = max(best, product / math.sqrt(first * second))
+    for k in range(q.N_LAGS):
+        best = max(best, products[0, k] / math.sqrt((energy[k] + 1e-12) * second))
     return best
 
 
