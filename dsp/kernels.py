@@ -26,6 +26,11 @@ def kernel(function: _F) -> _F:
     return cast(_F, njit(cache=True, nogil=True)(function))
 
 
+def leaf(function: _F) -> _F:
+    """Compile a kernel that is made part of its callers: a state with many arrays is slow to hand on."""
+    return cast(_F, njit(cache=True, nogil=True, forceinline=True)(function))
+
+
 @kernel
 def unmeasured(x: Floats, t: int) -> bool:
     """Return whether no lead of x (n_samples, n_sig) has a measurement at sample t."""

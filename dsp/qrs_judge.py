@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from dsp import qrs_state as q
-from dsp.kernels import Floats, Ints, kernel
+from dsp.kernels import Floats, Ints, kernel, leaf
 from dsp.qrs_measure import features, strength
 from dsp.qrs_shape import lead_weight, learn
 from dsp.qrs_state import State
@@ -80,7 +80,7 @@ def discriminant(weights: Floats, phi: Floats) -> float:
     return z  # type: ignore[no-any-return]
 
 
-@kernel
+@leaf
 def unmask(st: State, cand: Floats, gap: float) -> None:
     """A much larger peak close after a beat: that beat was a P wave or an artefact.
 
@@ -106,7 +106,7 @@ def unmask(st: State, cand: Floats, gap: float) -> None:
         st.n[q.N_QRS] -= 1
 
 
-@kernel
+@leaf
 def rhythm(st: State, rr: float) -> None:
     """Keep an interval, and the median and spread of the last eight."""
     rrs = st.v[q.RRS : q.RRS + q.N_HEIGHTS]
@@ -120,13 +120,13 @@ def rhythm(st: State, rr: float) -> None:
     st.v[q.RR_MEDIAN], st.v[q.RR_SPREAD] = usual, spread / n / usual
 
 
-@kernel
+@leaf
 def usual(known: float, value: float) -> float:
     """Return a running value that no single beat moves by more than a tenth."""
     return min(1.1 * known, max(0.9 * known, value)) if known > 0.0 else value
 
 
-@kernel
+@leaf
 def take(st: State, cand: Floats, cfg: q.Config, now: int, out: Out) -> None:
     """Report the candidate as a beat and learn levels from it."""
     quality = 1.0 - st.v[q.NOISE] / max(strength(st, cand), 1e-3)
@@ -173,13 +173,13 @@ def take(st: State, cand: Floats, cfg: q.Config, now: int, out: Out) -> None:
     st.n[q.LAST_TEMPLATE] = -1
 
 
-@kernel
+@leaf
 def able(st: State, cand: Floats) -> bool:
     """Return whether a candidate is large enough to be asked at all."""
     return strength(st, cand) > q.MIN_STRENGTH and cand[q.K_AMPLITUDE] >= q.MIN_AMPLITUDE
 
 
-@kernel
+@leaf
 def sure(st: State, cand: Floats, rising: bool, weights: Floats, rate: float, phi: Floats) -> bool:
     """Return whether what may still come cannot change the decision (`rising`: something comes).
 
@@ -247,7 +247,7 @@ def search_back(st: State, weights: Floats, cfg: q.Config, now: int, out: Out) -
                 judge(st, cand, False, weights, cfg, now, out)
 
 
-@kernel
+@leaf
 def decide(
     st: State, cand: Floats, middle: int, low_middle: int, weights: Floats, cfg: q.Config, now: int, out: Out
 ) -> None:

@@ -5,12 +5,12 @@ import math
 import numpy as np
 
 from dsp import qrs_state as q
-from dsp.kernels import Floats, Ring, kernel
+from dsp.kernels import Floats, Ring, kernel, leaf
 from dsp.qrs_shape import lead_weight, locate, unroll
 from dsp.qrs_state import State
 
 
-@kernel
+@leaf
 def strength(st: State, cand: Floats) -> float:
     """Return the detection function at the candidate, with the gains of now."""
     total = 0.0
@@ -19,14 +19,14 @@ def strength(st: State, cand: Floats) -> float:
     return total
 
 
-@kernel
+@leaf
 def part(st: State, cand: Floats, sig: int) -> float:
     """Return what lead sig adds to the detection function at the candidate."""
     a, b = st.chan[2 * sig], st.chan[2 * sig + 1]
     return a[q.GAIN] * cand[q.K_ENV + 2 * sig] + b[q.GAIN] * cand[q.K_ENV + 2 * sig + 1]  # type: ignore[no-any-return]
 
 
-@kernel
+@leaf
 def measure(st: State, cand: Floats, cfg: q.Config) -> None:
     """Measure a candidate of which place and envelopes are known: R peak, shape, what was before.
 
@@ -51,14 +51,14 @@ def measure(st: State, cand: Floats, cfg: q.Config) -> None:
     cand[q.K_TEMPLATE], cand[q.K_LAG] = -1.0, 0.0
 
 
-@kernel
+@leaf
 def measure_after(st: State, cand: Floats, m: int, rate: float) -> None:
     """Measure what has come after the candidate until inner sample m."""
     first = int(cand[q.K_M]) + int(0.13 * rate)
     cand[q.K_POST], cand[q.K_POST_MOST] = activity(st.detection, first, m + 1 - first)
 
 
-@kernel
+@leaf
 def activity(detection: Ring, first: int, n: int) -> tuple[float, float]:
     """Return mean and largest value of the detection function at n inner samples from `first` on."""
     ring = len(detection)
@@ -71,7 +71,7 @@ def activity(detection: Ring, first: int, n: int) -> tuple[float, float]:
     return total / n, most
 
 
-@kernel
+@leaf
 def shape(st: State, cand: Floats, sig: int, where: int, middle: int, rate: float) -> None:
     """Measure steepness (mV/s), width at half height (s) and the swing (mV p-p) of the line before it."""
     begin = middle - int(0.35 * rate)
@@ -91,7 +91,7 @@ def shape(st: State, cand: Floats, sig: int, where: int, middle: int, rate: floa
     cand[q.K_WIDTH] = count / rate
 
 
-@kernel
+@leaf
 def ratio(value: float, known: float, reach: float) -> float:
     """Return log(value / known), no farther from 0 than `reach`; 0 where nothing is known."""
     if known <= 0.0 or value <= 0.0:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from dsp import qrs_state as q
-from dsp.kernels import Floats, Ints, Ring, kernel, unmeasured
+from dsp.kernels import Floats, Ints, Ring, kernel, leaf, unmeasured
 from dsp.qrs_front import envelopes, mend
 from dsp.qrs_judge import Out, decide, judge, search_back, sure
 from dsp.qrs_measure import measure, measure_after, strength
@@ -126,7 +126,7 @@ def run(x: Floats, st: State, cfg: q.Config, weights: Floats, out: Out) -> None:
             forget(st)
 
 
-@kernel
+@leaf
 def lay_down(
     n: Ints, v: Floats, chan: Floats, m: int, d1: float, d2: float, correction: float, means: Floats, k: int
 ) -> None:
@@ -138,7 +138,7 @@ def lay_down(
         chan[c, q.MEAN] = means[k, c]
 
 
-@kernel
+@leaf
 def pick_up(n: Ints, v: Floats, rate: float) -> tuple[float, int, int, int]:
     """Return height and place of the present peak, and when to search back and when to learn anew."""
     rr = v[q.RR] if v[q.RR] > 0.0 else 1.0

@@ -5,11 +5,11 @@ import math
 import numpy as np
 
 from dsp import qrs_state as q
-from dsp.kernels import Floats, Ring, kernel
+from dsp.kernels import Floats, Ring, kernel, leaf
 from dsp.qrs_state import State
 
 
-@kernel
+@leaf
 def unroll(rings: Ring, sig: int, first: int, out: Floats) -> None:
     """Copy what row sig of `rings` holds from inner sample `first` on: many steps through a ring are slow."""
     size = rings.shape[1]
@@ -53,14 +53,14 @@ def locate(st: State, sig: int, middle: int, rate: float) -> tuple[int, float, f
     return where, amplitude, abs(after - before) / max(amplitude, 0.01)
 
 
-@kernel
+@leaf
 def lead_weight(st: State, sig: int) -> float:
     """Return the part that lead sig has in the detection function, 0..1."""
     a, b = st.chan[2 * sig], st.chan[2 * sig + 1]
     return a[q.GAIN] * a[q.QRS] + b[q.GAIN] * b[q.QRS]  # type: ignore[no-any-return]
 
 
-@kernel
+@leaf
 def energies(piece: Floats, length: int, weight: float, out: Floats) -> None:
     """Add the weighted energy of each stretch of `length` in `piece` to `out`, one a lag."""
     total = 0.0
@@ -72,7 +72,7 @@ def energies(piece: Floats, length: int, weight: float, out: Floats) -> None:
         out[k] += weight * max(total, 1e-12)
 
 
-@kernel
+@leaf
 def slide(piece: Floats, templates: Ring, t: int, sig: int, weight: float, out: Floats) -> float:
     """Add the weighted products of a template with `piece`, at all lags at once, to row t of `out`.
 
@@ -87,7 +87,7 @@ def slide(piece: Floats, templates: Ring, t: int, sig: int, weight: float, out: 
     return own
 
 
-@kernel
+@leaf
 def compare(st: State, cand: Floats, middle: int, low_middle: int) -> None:
     """Note the candidate's best normalized correlation with a template, over a few lags, all leads.
 
@@ -147,7 +147,7 @@ def compare(st: State, cand: Floats, middle: int, low_middle: int) -> None:
     cand[q.K_RHO_LOW] = product / math.sqrt(power * known)
 
 
-@kernel
+@leaf
 def learn(st: State, cand: Floats, middle: int, low_middle: int) -> None:
     """Average a beat into the template that it resembles, or let it found one in the least used place."""
     n_sig, ring = st.band.shape

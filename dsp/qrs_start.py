@@ -11,13 +11,13 @@ import math
 import numpy as np
 
 from dsp import qrs_state as q
-from dsp.kernels import Floats, kernel
+from dsp.kernels import Floats, kernel, leaf
 from dsp.qrs_judge import level
 from dsp.qrs_shape import energies, locate, slide, unroll
 from dsp.qrs_state import State
 
 
-@kernel
+@leaf
 def note(st: State, sig: int, cfg: q.Config) -> None:
     """Lead sig's own envelope peak has stood long enough: keep it."""
     track = st.track
@@ -41,7 +41,7 @@ def note(st: State, sig: int, cfg: q.Config) -> None:
     track[sig, q.T_COUNT] += 1
 
 
-@kernel
+@leaf
 def likeness(st: State, sig: int, before: int, at: int, cfg: q.Config) -> float:
     """Return the normalized correlation of lead sig about two envelope peaks; 0 if the first is long past."""
     ring = st.band.shape[1]
