@@ -89,7 +89,7 @@ def material(data: Path, never: frozenset[str] | set[str]) -> Iterator[tuple[Rec
         if name not in ONE_LEAD:
             yield leads(record, slice(1, 2)), 0.5
         for snr, kind in ((0, "em"), (6, "em"), (3, "em") if number % 2 else (6, "ma")):
-            yield noisy(first, noises[kind], snr, number), 0.5
+            yield noisy(first, noises[kind], snr, number), 0.8
         if number % 3 == 1:
             yield faulty(first, number), 1.0
         if number % 3 == 0:
@@ -122,9 +122,9 @@ def drawn() -> Iterator[tuple[Record, float]]:
     """Yield the standards' waveforms with T waves from flat to taller than the complex, and bigeminies."""
     seconds, fs = 60.0, 250.0
     for number, (rate, t_mv, width) in enumerate(
-        product((30.0, 40.0, 55.0, 80.0, 100.0, 130.0), (0.1, 0.5, 1.0, 1.2), (0.07, 0.1))
+        product((27.0, 30.0, 34.0, 40.0, 55.0, 80.0, 100.0, 130.0), (0.1, 0.5, 1.0, 1.2), (0.07, 0.1))
     ):
-        yield draw(f"T{number}", monitor.rhythm(rate, 0.4, seconds), seconds, fs, width, t_mv, number), 1.0
+        yield draw(f"T{number}", monitor.rhythm(rate, 0.4, seconds), seconds, fs, width, t_mv, number), 2.0
     for number, name in enumerate(monitor.BIGEMINY_RATE):
         yield draw(name, monitor.bigeminy(name, seconds), seconds, fs, 0.08, 0.2, number), 0.5
     for name, gain, before in product(monitor.VT_RATE, (0.5, 0.7, 1.0, 1.5, 2.0), (0.0, 10.0, 20.0)):
