@@ -57,7 +57,7 @@ MIN_STRENGTH = 0.05
 NOISE_MIN = 0.05  # the noise level is never taken for less, of the QRS level
 SNR_POWER = 2.0  # channels weigh by (QRS / noise - 1) to this power
 BACK_RR = 1.6  # search-back after so many mean RR
-Z_MIN, Z_BACK = -0.4, -1.5  # what the log odds must exceed: a missed beat costs more; in search-back
+Z_MIN, Z_BACK = 0.0, -1.1  # what the log odds must exceed; in search-back
 TEMPLATE_S = 0.07  # half length
 TEMPLATE_MATCH = 0.8
 
