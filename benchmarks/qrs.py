@@ -52,8 +52,12 @@ TUNED = frozenset(
         "16265",
         "16272",
         "16273",
+        "16420",
+        "16483",
     ]
 )
+TUNED_PREFIXES = ("sele", "data_", "cu")
+"""So do the records of qtdb (from European ST-T), cpsc2021 and cudb begin, which tuned it as well."""
 
 FIDUCIAL_S = 0.010
 
@@ -125,7 +129,9 @@ def run(args: argparse.Namespace) -> Result:
 
 def part(name: str) -> str:
     """Return whether a record is "tuned", "held-out" or "new"."""
-    return "held-out" if name in HELD_OUT else "tuned" if name in TUNED else "new"
+    if name in HELD_OUT:
+        return "held-out"
+    return "tuned" if name in TUNED or name.startswith(TUNED_PREFIXES) else "new"
 
 
 def read(path: Path, annotator: str = "atr") -> Record | None:
