@@ -246,7 +246,8 @@ class Running:
             self._darks.extend((self._marks[:n] + at).tolist())
         self._quality.feed(x, self._off, at - self._start, self._stop - self._start)
         self._waves.feed(x)
-        self._pulse.feed(d)
+        if self._pulse.names:
+            self._pulse.feed(d)
         found = qrs.find(x)
         for row in merged(found.tolist(), self._classifier.process(x, found).tolist()):
             if len(row) == 4:
@@ -304,7 +305,8 @@ class Running:
         now.beat_leads = self._names(self._beat_leads)
         rate, now.irregularity = heart.rate(now.known)
         now.rate = None if rate is None else round(rate, 1)
-        now.pulses = self._pulse.trains()
+        if self._pulse.names:
+            now.pulses = self._pulse.trains()
         now.wave_vf, now.wave_vt, now.wave_rate = meter.vf, meter.vt, meter.rate
         now.score = round(max(self._quality.scores.tolist()), 2)
         seen = verdict(tuple(self._quality.flags.tolist()))

@@ -78,6 +78,9 @@ class StreamInfo(BusMessage, frozen=True, kw_only=True, tag="stream"):
         check_labels(self.device, self.clinic, self.bed, self.patient, self.firmware)
 
 
+_DIGIT = np.dtype("<i2")
+
+
 @lru_cache(maxsize=4096)
 def _calibration(
     units: tuple[str, ...], adc_gain: tuple[float, ...], baseline: tuple[int, ...]
@@ -162,7 +165,7 @@ class SampleChunk(BusMessage, frozen=True, kw_only=True, tag="chunk"):
 
     def d_signal(self) -> NDArray[np.int16]:
         """Digital samples, shape (n_samples, n_sig), a read-only view."""
-        return np.frombuffer(self.samples, dtype="<i2").reshape(-1, self.n_sig)
+        return np.frombuffer(self.samples, _DIGIT).reshape(-1, self.n_sig)
 
     def p_signal(self) -> NDArray[np.float64]:
         """Physical samples, shape (n_samples, n_sig): mV for ECG leads, NaN where invalid."""

@@ -2,12 +2,10 @@
 
 Every `EVERY_S` seconds the latest 10 and 20 intervals, those beside ventricular beats left out, are
 measured in `WINDOW_NAMES` and a small set of trees (``models/af_rhythm.json``) says how likely they are
-those of fibrillation. If some beats are supraventricular ectopic ones, the intervals of the latest `SPAN`
-beats without those beside them are asked too, and the less likely answer counts: what many early beats make
-irregular is regular between them, and fibrillation is not. The short window is as quick as that of Petrenas
-et al. 2015 (8 beats); departures: its three-beat median and bigeminy measure stand beside other measures
-instead of before them, and beats of known class are filtered by class. The trees learned sinus arrhythmia,
-bigeminy, frequent supraventricular and ventricular beats and pacing as what is not fibrillation.
+those of fibrillation. The short window is as quick as that of Petrenas et al. 2015 (8 beats); departures: its
+three-beat median and bigeminy measure stand beside other measures instead of before them, and
+beats of known class are filtered by class. The trees learned sinus arrhythmia, sighs, bigeminy, frequent
+supraventricular and ventricular beats and pacing as what is not fibrillation.
 
 It begins when the likelihood was above `BEGIN` for `BEGIN_S` seconds in a row (at once above `SURE`), and
 ends when it was below `END` for `END_S`. The episode's onset and end
@@ -31,7 +29,7 @@ from msgspec import Struct, structs
 
 from dsp import af_trees
 from dsp.abstract import Second, condition
-from dsp.af_rr import WINDOW_NAMES, odds
+from dsp.af_rr import LONG, WINDOW_NAMES, odds
 from dsp.beat_state import WAIT_S
 from dsp.episodes import begin, end
 from leadwire.model import RhythmEpisode
@@ -45,9 +43,6 @@ SURE = 0.85
 BEGIN_S, END_S = 3, 6
 LAG = 6
 BLIND_S = 60
-SPAN = 20
-"""Beats that the second opinion looks back over at most: as many as the first. Further back lie the regular
-beats before a fibrillation, whose own first beats are often called early: they would speak against it."""
 MOST = 30.0
 """Log-odds beyond this are certainty."""
 NONE = np.empty(0, dtype=np.int64)
@@ -56,8 +51,7 @@ SETTLE_S = WAIT_S + 0.06
 
 
 class AtrialState(Struct):
-    """`ectopic`: the latest ventricular beats, `early`: the supraventricular ones. `clean_from`: first sample
-    behind the last trouble.
+    """`ectopic`: the latest ventricular beats. `clean_from`: first sample behind the last trouble.
 
     Seconds in a row: `above`, `below`, `blind`. `crossed`: where the likelihood last crossed one half,
     `high`: to which side. `over`: where the last episode ended. `af_s`, `seen_s`: seconds of
@@ -65,7 +59,6 @@ class AtrialState(Struct):
     """
 
     ectopic: list[int] = []
-    early: list[int] = []
     clean_from: int = 0
     above: int = 0
     below: int = 0
@@ -94,8 +87,10 @@ class Atrial:
         s = self.state
         now.fibrillating = s.episode is not None
         for sample, symbol in now.classed:
-            if symbol in "VS":
-                (s.ectopic if symbol == "V" else s.early).append(sample)
+            if symbol == "V":
+                s.ectopic.append(sample)
+        if len(s.ectopic) > 2 * LONG:
+            del s.ectopic[: -2 * LONG]
         if not now.usable:
             s.clean_from = now.stop
         if round(now.stop / now.fs) % EVERY_S:
@@ -142,26 +137,12 @@ class Atrial:
         s = self.state
         if not now.usable or now.rate is None:
             return None
-        if s.ectopic or s.early:
-            oldest = int(now.beats[0])
-            s.ectopic = [sample for sample in s.ectopic if sample >= oldest]
-            s.early = [sample for sample in s.early if sample >= oldest]
         last = now.stop - round(SETTLE_S * now.fs)
-        score = self._odds(now, s.ectopic, s.clean_from, last)
-        if s.early and score > 0.0:
-            span = int(np.searchsorted(now.beats, last, "right")) - SPAN - 1
-            if span >= 0:
-                first = max(s.clean_from, int(now.beats[span]))
-                without = self._odds(now, sorted(s.ectopic + s.early), first, last)
-                score = min(score, without) if without == without else score
+        ectopic = np.array(s.ectopic, dtype=np.int64) if s.ectopic else NONE
+        score = float(odds(now.beats, ectopic, s.clean_from, last, now.fs, *self._model, self._phi))
         if score != score:
             return None
         return 1.0 / (1.0 + math.exp(-score)) if score > -MOST else 0.0
-
-    def _odds(self, now: Second, left_out: list[int], first: int, last: int) -> float:
-        """Log-odds of fibrillation by the intervals that are not beside `left_out`; NaN for too few."""
-        ectopic = np.array(left_out, dtype=np.int64) if left_out else NONE
-        return float(odds(now.beats, ectopic, first, last, now.fs, *self._model, self._phi))
 
     def _where(self, now: Second) -> int:
         """The beat by which the rhythm changed; the first one where there was no evidence before."""

@@ -1,6 +1,6 @@
 """Atrial fibrillation: when it is announced, when it is not, and what a single-lead recording is called."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +9,7 @@ from numpy.typing import NDArray
 
 from benchmarks import af
 from dsp import af_rr, af_trees, single_lead
-from dsp.abstract import Second
 from dsp.pipeline import StreamAnalyzer
-from dsp.rhythm.atrial import Atrial
 from leadwire.model import RhythmEpisode
 from leadwire.settings import Limits
 from tests.dsp_signals import FS, chunk, cut, digital, ecg, regular
@@ -134,33 +132,6 @@ def test_intervals_beside_ventricular_beats_are_left_out() -> None:
     assert measured["shortest 20"] == measured["longest 20"] == 1
     assert 0.1 < measured["ectopic"] < 0.25
     assert not af_rr.windows(r, early, int(r[-4]), int(r[-1]), 250.0, out)
-
-
-def test_early_beats_that_make_a_regular_rhythm_irregular_are_not_fibrillation() -> None:
-    rng = np.random.default_rng(3)
-    rr, symbols = [], []
-    for _ in range(60):
-        for early in rng.random(3) < 0.45:
-            rr += [0.8 * rng.uniform(0.5, 0.9), 0.8 * rng.uniform(0.95, 1.05)] if early else [0.8]
-            symbols += ["S", "N"] if early else ["N"]
-    told = []
-    for classed in (symbols, ["N"] * len(symbols)):
-        rule = Atrial(Limits())
-        r = np.round(FS * np.cumsum(rr)).astype(np.int64)
-        told.append([e for now in seconds(r, classed) for e in rule.second(now)])
-    assert told[0] == []
-    assert told[1] != []  # without their classes it would have been
-
-
-def seconds(r: NDArray[np.int64], symbols: list[str]) -> Iterator[Second]:
-    """Clear seconds with these beats, each classified as it is found."""
-    for k in range(int(r[-1] / FS)):
-        now = Second(stream="t", fs=FS, leads=("II",), start=round(k * FS), stop=round((k + 1) * FS))
-        now.usable, now.rate = True, 75.0
-        now.beats = r[r < now.stop][-32:]
-        inside = np.flatnonzero((r >= now.start) & (r < now.stop))
-        now.classed = [(int(r[i]), symbols[i]) for i in inside]
-        yield now
 
 
 def test_a_clock_is_not_fibrillation_and_too_few_beats_are_no_answer() -> None:
