@@ -119,7 +119,7 @@ def text(weights: Floats, names: list[str]) -> str:
 
 
 def drawn() -> Iterator[tuple[Record, float]]:
-    """Yield the standards' waveforms with T waves from flat to taller than the complex, and bigeminies."""
+    """Yield the standards' waveforms: T waves up to taller than the complex, bigeminies, early beats."""
     seconds, fs = 60.0, 250.0
     for number, (rate, t_mv, width) in enumerate(
         product((27.0, 30.0, 34.0, 40.0, 55.0, 80.0, 100.0, 130.0), (0.1, 0.5, 1.0, 1.2), (0.07, 0.1))
@@ -129,6 +129,30 @@ def drawn() -> Iterator[tuple[Record, float]]:
         yield draw(name, monitor.bigeminy(name, seconds), seconds, fs, 0.08, 0.2, number), 0.5
     for name, gain, before in product(monitor.VT_RATE, (0.5, 0.7, 1.0, 1.5, 2.0), (0.0, 10.0, 20.0)):
         yield tachycardia(name, gain, before, seconds, fs), 1.0
+    for number, (rate, gain, width) in enumerate(
+        product((55.0, 75.0, 95.0), (0.6, 0.8, 1.0, 1.6), (0.07, 0.1))
+    ):
+        yield ectopic(rate, gain, width, seconds, fs, number), 1.0
+
+
+def ectopic(rate: float, gain: float, width: float, seconds: float, fs: float, seed: int) -> Record:
+    """Draw a rhythm that wide early beats break, smooth and of a new shape: one, two, and short fast runs."""
+    rng = np.random.default_rng(seed)
+    usual, at = 60.0 / rate, 0.4
+    normal, wide = [], []
+    while at < seconds - 4.0:
+        for _ in range(rng.integers(3, 9)):
+            normal.append(monitor.Beat(at))
+            at += usual * rng.uniform(0.97, 1.03)
+        at, kind = normal[-1].at + rng.uniform(0.37, max(0.4, 0.7 * usual)), rng.choice(["V", "v"])
+        for _ in range(rng.choice([1, 1, 1, 2, 3, 5])):
+            wide.append(monitor.Beat(at, kind))
+            at += rng.uniform(0.28, 0.5)
+        at = wide[-1].at + usual * rng.uniform(1.0, 1.4)
+    x = monitor.draw(normal, seconds, fs, width=width, noise_mv=0.01, seed=seed)
+    x += gain * monitor.draw(wide, seconds, fs, noise_mv=0.0)
+    beats = np.array(sorted(beat.at for beat in (*normal, *wide)))
+    return Record(f"E{seed}", fs, x, ec57.Reference(np.round(beats * fs).astype(np.int64), ()))
 
 
 def tachycardia(name: str, gain: float, before: float, seconds: float, fs: float) -> Record:

@@ -180,6 +180,17 @@ def able(st: State, cand: Floats) -> bool:
 
 
 @leaf
+def least_odds(st: State, cand: Floats, rate: float) -> float:
+    """Return what the log odds must exceed: less for what comes early and stands out of a quiet line.
+
+    That is how a tachycardia begins, which no interval before it foretells; a P wave comes late.
+    """
+    early = (cand[q.K_M] - st.n[q.LAST]) / rate < q.EARLY_RR * st.v[q.RR_MEDIAN]
+    clear = st.v[q.NOISE] < q.QUIET_LINE and strength(st, cand) > q.STANDS_OUT
+    return q.Z_EARLY if early and clear else q.Z_MIN
+
+
+@leaf
 def sure(st: State, cand: Floats, rising: bool, weights: Floats, rate: float, phi: Floats) -> bool:
     """Return whether what may still come cannot change the decision (`rising`: something comes).
 
@@ -189,7 +200,7 @@ def sure(st: State, cand: Floats, rising: bool, weights: Floats, rate: float, ph
         return True
     features(st, cand, rate, phi)
     z = discriminant(weights, phi)
-    if z > q.Z_MIN and phi[0] < q.SMALL and phi[5] < q.SMALL_MV and (st.n[q.ASKED] < 3 or rising):
+    if z > least_odds(st, cand, rate) and phi[0] < q.SMALL and phi[5] < q.SMALL_MV and (st.n[q.ASKED] < 3 or rising):
         return False
     return st.n[q.ASKED] > 1 or abs(z) > q.SURE
 
@@ -207,7 +218,7 @@ def judge(st: State, cand: Floats, back: bool, weights: Floats, cfg: q.Config, n
     if beat:
         phi = out.phi
         features(st, cand, cfg.rate, phi)
-        beat = discriminant(weights, phi) > (q.Z_BACK if back else q.Z_MIN)
+        beat = discriminant(weights, phi) > (q.Z_BACK if back else least_odds(st, cand, cfg.rate))
     if traced and len(out.trace):
         row = int(out.trace[0, 0]) + 1
         out.trace[0, 0] = row

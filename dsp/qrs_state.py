@@ -58,6 +58,8 @@ NOISE_MIN = 0.05  # the noise level is never taken for less, of the QRS level
 SNR_POWER = 2.0  # channels weigh by (QRS / noise - 1) to this power
 BACK_RR = 1.6  # search-back after so many mean RR
 Z_MIN, Z_BACK = 0.0, -1.1  # what the log odds must exceed; in search-back
+Z_EARLY, EARLY_RR = -0.6, 0.65  # for what comes before so much of the usual interval,
+QUIET_LINE, STANDS_OUT = 0.15, 0.5  # and stands out so much of so quiet a line
 TEMPLATE_S = 0.07  # half length
 TEMPLATE_MATCH = 0.8
 
