@@ -200,7 +200,12 @@ def sure(st: State, cand: Floats, rising: bool, weights: Floats, rate: float, ph
         return True
     features(st, cand, rate, phi)
     z = discriminant(weights, phi)
-    if z > least_odds(st, cand, rate) and phi[0] < q.SMALL and phi[5] < q.SMALL_MV and (st.n[q.ASKED] < 3 or rising):
+    if (
+        z > least_odds(st, cand, rate)
+        and phi[0] < q.SMALL
+        and phi[5] < q.SMALL_MV
+        and (st.n[q.ASKED] < 3 or rising)
+    ):
         return False
     return st.n[q.ASKED] > 1 or abs(z) > q.SURE
 

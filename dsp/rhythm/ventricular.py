@@ -36,8 +36,8 @@ BEGIN_S = 3
 WAVE_ODDS = 1.0
 LOST_ODDS = -1.0
 """What a single second needs if the pulse failed with it: a second witness for a short run."""
-SHORT_RUN, SHORT_ODDS = 3, -1.5
-"""A run of so many beats is enough if the waveform does not speak against a tachycardia."""
+PLAIN_ODDS = -1.5
+"""Below this the waveform says nothing of a tachycardia."""
 RHYTHM_BEATS = 5
 RATE_BEATS = 5
 SILENT_S = 3.0
@@ -118,7 +118,7 @@ class Ventricular:
     def _plain(self, now: Second) -> bool:
         """Whether nothing is ventricular now: no run, no waveform, and another class of the newest beat."""
         s = self.state
-        return s.n == 0 and s.wave.odds[-1] <= SHORT_ODDS and not (now.classes and now.classes[-1][1] == "V")
+        return s.n == 0 and s.wave.odds[-1] <= PLAIN_ODDS and not (now.classes and now.classes[-1][1] == "V")
 
     def _beat(self, sample: int, symbol: str) -> None:
         s = self.state
@@ -142,9 +142,6 @@ class Ventricular:
         s, limits = self.state, self._limits
         if s.n >= limits.vt_beats and rate >= limits.vt_rate:
             return TACHYCARDIA, s.first, False
-        short = self._short(now) if s.wave.odds[-1] > SHORT_ODDS else -1
-        if short >= 0:
-            return TACHYCARDIA, short, False
         nearly = self._nearly(now)
         if nearly >= 0:
             return TACHYCARDIA, nearly, False
@@ -158,16 +155,6 @@ class Ventricular:
             slow = rate < limits.ventricular_bradycardia
             return BRADYCARDIA if slow else RHYTHM, s.first, False
         return NONE, now.start, False
-
-    def _short(self, now: Second) -> int:
-        """Where a run of `SHORT_RUN` fast beats began that this second completed; -1 if there is none."""
-        for back in range(len(now.classed)):
-            run = now.classes[len(now.classes) - back - SHORT_RUN : len(now.classes) - back]
-            if len(run) == SHORT_RUN and all(symbol == "V" for _, symbol in run):
-                rate = 60.0 * now.fs * (SHORT_RUN - 1) / (run[-1][0] - run[0][0])
-                if rate >= self._limits.vt_rate:
-                    return run[0][0]
-        return -1
 
     def _nearly(self, now: Second) -> int:
         """Where a run began of which one beat alone was not taken for ventricular; -1 if there is none."""

@@ -4,7 +4,7 @@ import numpy as np
 
 from dsp.abstract import Second
 from dsp.rhythm.no_qrs import NoQrs
-from dsp.rhythm.ventricular import SHORT_ODDS, Ventricular
+from dsp.rhythm.ventricular import PLAIN_ODDS, Ventricular
 from leadwire.model import RhythmEpisode
 from leadwire.settings import Limits
 
@@ -40,12 +40,12 @@ def ventricular(n: int, odds: float) -> list[RhythmEpisode]:
     return [e for e in out if e.kind == VT and e.end is None]
 
 
-def test_three_fast_ventricular_beats_are_a_tachycardia_only_with_the_waveform() -> None:
-    [e] = ventricular(3, SHORT_ODDS + 0.2)
+def test_a_run_shorter_than_the_limit_is_no_tachycardia_and_one_as_long_is() -> None:
+    need = Limits().vt_beats
+    assert ventricular(need - 2, PLAIN_ODDS + 0.2) == []
+    [e] = ventricular(need, PLAIN_ODDS - 0.2)
     assert e.onset == round(7.9 * FS)
-    assert e.detected / FS < 11
-    assert ventricular(3, SHORT_ODDS - 0.2) == []
-    assert ventricular(2, SHORT_ODDS + 0.2) == []
+    assert e.detected / FS < 13
 
 
 def silence(overruled: str, last_beat: float) -> float:
