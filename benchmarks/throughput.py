@@ -81,13 +81,14 @@ def in_seconds(x: NDArray[np.float64], fs: float) -> None:
 
 
 def analyzer(x: NDArray[np.float64], fs: float) -> Callable[[], object]:
-    """Return the whole analyzer over one lead in 1-s chunks."""
+    """Return the whole analyzer over the leads of x (n_samples, n_sig), in 1-s chunks."""
     from dsp.pipeline import StreamAnalyzer
     from leadwire.model import SampleChunk
     from leadwire.settings import Limits
 
     gain = 200.0
-    samples = np.nan_to_num(np.round(x[:, :1] * gain)).astype(np.int16)
+    samples = np.nan_to_num(np.round(x * gain)).astype(np.int16)
+    n_sig = x.shape[1]
     second = round(fs)
     chunks = [
         SampleChunk(
@@ -95,10 +96,10 @@ def analyzer(x: NDArray[np.float64], fs: float) -> Callable[[], object]:
             stream="bench",
             first_sample=start,
             fs=fs,
-            sig_name=("ECG",),
-            units=("mV",),
-            adc_gain=(gain,),
-            baseline=(0,),
+            sig_name=tuple(f"ECG{i + 1}" for i in range(n_sig)),
+            units=("mV",) * n_sig,
+            adc_gain=(gain,) * n_sig,
+            baseline=(0,) * n_sig,
             device_time=start / fs,
             receive_time=start / fs,
         )
