@@ -5,6 +5,7 @@ after decimation to 85 to 170 Hz; t numbers templates, i beats.
 """
 
 import math
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -169,6 +170,7 @@ class Work(NamedTuple):
     mended: Floats
 
 
+@lru_cache(maxsize=64)
 def configuration(fs: float) -> Floats:
     """Design the low-pass for a sampling rate in Hz and measure its delay; `named` gives it names."""
     step = max(1, round(fs / INNER_HZ))

@@ -5,6 +5,7 @@ left after decimation to 125 to 300 Hz; `m` counts them, `sig` numbers leads, `c
 """
 
 import math
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -220,6 +221,7 @@ class Config(NamedTuple):
     filters: Floats
 
 
+@lru_cache(maxsize=64)
 def configuration(fs: float) -> Config:
     """Design the filters for a sampling rate in Hz and measure their delays on a pulse like a QRS."""
     step = max(1, round(fs / INNER_HZ))
